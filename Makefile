@@ -1,0 +1,81 @@
+# Everything runs in its own environment, .venv, which the first target to need it builds.
+#     make PYTHON=python3.12 test      another interpreter
+#     make VENV=/some/folder demo      another place
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -q
+
+# Waiting threads that spin steal the cores from working ones; nothing here needs the network once installed.
+export OMP_WAIT_POLICY ?= passive
+export GOMP_SPINCOUNT ?= 0
+export HF_HUB_OFFLINE ?= 1
+# Another environment that happens to be active stays out of ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help demo test check lab docs execute readme clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## train a small model on painted scenes and show its translations
+	@$(BIN)/latent_style demo
+
+test: ## check the notebooks and the package (with CI=true in a newly built environment)
+ifeq ($(CI),true)
+	@rm -rf $(VENV)
+endif
+	@$(MAKE) check
+
+check: $(VENV)/.dev
+	@echo '== notebooks and modules agree'
+	@$(BIN)/python tools/check.py
+	@echo '== the notebooks, run from top to bottom'
+	@$(BIN)/nbdev_test --n_workers $(WORKERS) --timing | tee $(VENV)/nbdev_test.log
+	@grep -q '^Success\.' $(VENV)/nbdev_test.log || { echo 'nbdev_test did not end with "Success."' >&2; exit 1; }
+	@echo '== the package as a whole'
+	@$(BIN)/python -m pytest tests
+
+lab: $(VENV)/.dev ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab nbs
+
+docs: $(VENV)/.dev ## build the documentation site in _docs/ (with Quarto if it is installed)
+	@$(BIN)/python tools/docs.py
+
+execute: $(VENV)/.dev ## run the notebooks again and store their outputs (NB='nbs/00_data.ipynb' for one)
+	@$(BIN)/python tools/execute.py $(NB)
+	@$(BIN)/python tools/readme.py
+
+readme: $(VENV)/.dev ## render nbs/index.ipynb to README.md
+	@$(BIN)/python tools/readme.py
+
+clean: ## remove the environment and everything that was built; runs/ and data/ stay
+	rm -rf $(VENV) _docs _proc build dist *.egg-info .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Install Python 3.10 or newer, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3,10))' || \
+	  { echo "latent_style needs Python 3.10 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) comes without its venv module. On Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	@echo "Building $(VENV) with $$($(PYTHON) -V 2>&1): a few minutes and about 6 GB of disk, once."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed: settings.ini setup.py | $(VENV)/.python
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: settings.ini setup.py | $(VENV)/.python
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed

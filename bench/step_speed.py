@@ -1,0 +1,77 @@
+"""CPU seconds of a training step and of a generator call, in units of one dense 3x3 convolution (forward and backward, batch 8, 256 channels, 32x32, fp32).
+
+    python bench/step_speed.py [--reference FOLDER] [--reps 5] [--presets head seed laptop]
+
+Everything is measured turn by turn in one process, so that what else the machine does hits all alike. With `--reference` (a folder that holds
+`objectives.py`, textbook training steps) the same networks, optimizers and batch also run the textbook step, and the ratio is printed.
+"""
+import os
+for k,v in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2').items(): os.environ.setdefault(k, v)
+import argparse, copy, importlib.util, statistics, time
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+from latent_style import cyclegan
+from latent_style.learner import EMA, Learner, Recorder, adam
+
+NETS = ('c','ngf','n_blocks','conv','residual','act','ndf','d_stride','sn')
+
+def unit():
+    "The probe: returns a function that runs it once"
+    conv = torch.nn.Conv2d(256, 256, 3, padding=1); x = torch.randn(8, 256, 32, 32, requires_grad=True)
+    def once(): conv(x).square().mean().backward()
+    return once
+
+def learner(preset, precision, batch):
+    "A learner as `train` builds it, on fixed random latents"
+    o = cyclegan.PRESETS[preset]; torch.manual_seed(0)
+    nets = cyclegan.networks(**{k: o[k] for k in NETS if k in o})
+    w = SimpleNamespace(cyc=o.get('w_cyc', 2.), id=o.get('w_id', .2), adv='lsgan', d_scale=.5, pool_prob=.5)
+    a,b = torch.randn(2, batch, 4, 32, 32)
+    cbs = [Recorder(50)] + ([EMA('G','F', decay=o['ema'])] if o.get('ema', .999) else [])
+    learn = Learner(nets, {k: adam(n) for k,n in nets.items()}, lambda l,x: cyclegan.step(l, x, w), lambda l: (a,b), 10**9, None, cbs, precision=precision, device='cpu', batch_size=batch)
+    for k,x in (('pool_A',a),('pool_B',b)): learn.state[k] = x.new_zeros(50, *x.shape[1:])
+    learn('before_fit')
+    return learn,w,(a,b)
+
+def textbook(ref, learn, w, ab):
+    "The same networks and optimizers in the textbook's step"
+    n = {k: copy.deepcopy(v) for k,v in vars(learn.n).items()}
+    chain = lambda *ks: torch.optim.Adam([p for k in ks for p in n[k].parameters()], lr=2e-4, betas=(.5,.999))
+    opt_G,opt_D = chain('G','F'),chain('D_A','D_B')
+    return lambda: ref.cyclegan_step(n['G'], n['F'], n['D_A'], n['D_B'], opt_G, opt_D, *ab, lambda_cyc=w.cyc, lambda_id=w.id)
+
+def race(fns, reps):
+    "Median CPU and wall seconds of each function, all in turn"
+    for f in fns.values(): f()
+    t = {k: [] for k in fns}
+    for _ in range(reps):
+        for k,f in fns.items():
+            c,s = time.process_time(),time.perf_counter(); f(); t[k].append((time.process_time()-c, time.perf_counter()-s))
+    return {k: tuple(statistics.median(x) for x in zip(*v)) for k,v in t.items()}
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--reference', type=Path, help='folder with objectives.py'); p.add_argument('--reps', type=int, default=5)
+    p.add_argument('--presets', nargs='+', default=['head','seed','laptop']); p.add_argument('--batch', type=int, default=8)
+    o = p.parse_args(); torch.set_num_threads(2)
+    ref = None
+    if o.reference:
+        spec = importlib.util.spec_from_file_location('objectives', o.reference/'objectives.py'); ref = importlib.util.module_from_spec(spec); spec.loader.exec_module(ref)
+    print(f'{"":34}{"units":>8}{"CPU s":>9}{"wall s":>9}{"textbook/ours":>15}')
+    for preset in o.presets:
+        fns = {'unit': unit()}
+        for prec in ('fp32','bf16'):
+            learn,w,ab = learner(preset, prec, o.batch)
+            fns[f'step {prec}'] = learn._one_step
+            if prec=='fp32' and ref: fns['textbook'] = textbook(ref, learn, w, ab)
+            G = copy.deepcopy(learn.n.G).eval(); x = torch.randn(16, 4, 32, 32)
+            def infer(G=G, x=x, amp=learn.amp):
+                with torch.no_grad(), amp(): G(x)
+            fns[f'generator (16) {prec}'] = infer
+        r = race(fns, o.reps); u = r['unit'][0]
+        for k,(c,s) in r.items():
+            ratio = f'{r["textbook"][0]/c:15.2f}' if 'textbook' in r and k.startswith('step') else ''
+            print(f'{preset+": "+k if k!="unit" else "one unit":34}{c/u:8.2f}{c:9.3f}{s:9.3f}{ratio}', flush=True)
+
+if __name__ == '__main__': main()
