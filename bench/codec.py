@@ -7,16 +7,13 @@ Without arguments it measures the TAESD folder `weights/taesd` there, and the bu
 import argparse, os, time
 from pathlib import Path
 import torch
+from latent_style.codec import psnr
 from latent_style.data import Latents, load_picture
 
 def shared():
     "The folder of external pictures and weights, or None"
     p = Path(os.environ.get('LATENT_STYLE_SHARED') or Path(__file__).resolve().parents[2]/'shared')
     return p if p.is_dir() else None
-
-def psnr(x, y):
-    "PSNR of each picture in dB; both (b,3,h,w) in [-1,1]"
-    return 10*torch.log10(4/(x-y).square().mean((1,2,3)).clamp_min(1e-12))
 
 def measure(codec, folders, n, size=256):
     "Rows (domain, dB, deviation of the latents, pictures/s encoding, decoding, CPU seconds per picture)"

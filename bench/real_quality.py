@@ -53,7 +53,11 @@ def train(o, codec, run):
             for f in picture_files(split(o, dom, 'train')): (pics/f.name).symlink_to(f.resolve())
         t = time.perf_counter(); encode_folder(Path(d)/'pictures', Path(d)/'store', codec=codec, size=o.size)
         enc,t,cpu = time.perf_counter()-t,time.perf_counter(),time.process_time()
-        method.train(Path(d)/'store', path=run, domains=(o.src,o.trg), preset=o.preset, max_minutes=o.minutes, seed=o.seed, **extra)
+        go = lambda path,**kw: method.train(Path(d)/'store', path=path, domains=(o.src,o.trg), preset=o.preset, seed=o.seed, **extra, **kw)
+        speed = go(Path(d)/'speed', n_steps=60, log_every=30, sample_every=1000, progress=False)      # the second half, after warm-up
+        n_steps = int(60*o.minutes*speed.row['samples_per_sec']/speed.batch_size); print(f'{n_steps} steps fit into {o.minutes:g} minutes')
+        t,cpu = time.perf_counter(),time.process_time()
+        go(run, n_steps=n_steps, sample_every=max(1, n_steps//10), ckpt_every=max(1, n_steps//10))
         return dict(encode_s=enc, train_s=time.perf_counter()-t, train_cpu_s=time.process_time()-cpu)
 
 def main():

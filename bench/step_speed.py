@@ -14,7 +14,7 @@ import torch
 from latent_style import cyclegan
 from latent_style.learner import EMA, Learner, Recorder, adam
 
-NETS = ('c','ngf','n_blocks','conv','residual','act','ndf','d_stride','sn')
+NETS = ('c','ngf','n_blocks','conv','k','residual','act','ndf','d_stride','sn')
 
 def unit():
     "The probe: returns a function that runs it once"

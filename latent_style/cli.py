@@ -13,7 +13,7 @@ import difflib, importlib, inspect, json, os, sys, tempfile, textwrap, time
 from pathlib import Path
 from types import SimpleNamespace
 
-# %% ../nbs/07_cli.ipynb #00000005
+# %% ../nbs/07_cli.ipynb #00000006
 _objects = {'cbs','evaluate','kw'}     # arguments that are Python objects and cannot be written as text
 
 def options(*fns):   # functions whose arguments are explained by comments
@@ -22,7 +22,7 @@ def options(*fns):   # functions whose arguments are explained by comments
     ds = [docments(inspect.unwrap(f), full=True, returns=False) for f in fns]
     return {k: (o.default, o.docment or '') for d in ds for k,o in d.items() if k not in _objects}
 
-# %% ../nbs/07_cli.ipynb #00000008
+# %% ../nbs/07_cli.ipynb #00000009
 _words = dict(true=True, yes=True, false=False, no=False, none=None, null=None)
 
 def guess(text):
@@ -37,6 +37,7 @@ def guess(text):
 _kinds = {bool: ('true or false', lambda v: isinstance(v, bool)),
           int: ('a whole number', lambda v: isinstance(v, (int,float)) and not isinstance(v, bool) and v==int(v)),
           float: ('a number', lambda v: isinstance(v, (int,float)) and not isinstance(v, bool))}
+_numbers = dict(n_steps=int, images=int, kimg=float, max_minutes=float, lr_d=float)    # their default is `None`, they are numbers all the same
 
 def value(v,         # text from the command line, or what a file holds
           default,   # gives the kind
@@ -48,11 +49,12 @@ def value(v,         # text from the command line, or what a file holds
     if type(default).__name__ == 'dtype': return _dtype(v, name)
     v = guess(v) if isinstance(v, str) else tuple(v) if isinstance(v, list) else v
     if isinstance(default, (tuple,list)): return v if isinstance(v, tuple) else (v,)
-    if v is None or type(default) not in _kinds: return v
+    kind = type(default) if default is not None else _numbers.get(name.split()[-1].lstrip('-') if name else '')
+    if v is None or kind not in _kinds: return v
     if isinstance(default, bool) and v in (0,1): v = bool(v)
-    what,ok = _kinds[type(default)]
+    what,ok = _kinds[kind]
     if not ok(v): raise ValueError(f'{name}: expected {what}, got {v!r}')
-    return type(default)(v)
+    return kind(v)
 
 def _dtype(v, name):
     import torch
@@ -60,7 +62,7 @@ def _dtype(v, name):
     if not isinstance(t, torch.dtype): raise ValueError(f'{name}: expected a number format such as float16 or float32, got {v!r}')
     return t
 
-# %% ../nbs/07_cli.ipynb #0000000b
+# %% ../nbs/07_cli.ipynb #0000000c
 def _nearest(name, names):
     from latent_style.learner import nearest
     return nearest(name, names)
@@ -96,7 +98,7 @@ def parse(argv,        # words of the command line
     if need and len(free) < len(empty): raise ValueError(f'missing: {" ".join(k.upper() for k in empty[len(free):])} ({opts[empty[len(free)]][1]})')
     return out
 
-# %% ../nbs/07_cli.ipynb #0000000f
+# %% ../nbs/07_cli.ipynb #00000010
 def _default(v): return ','.join(map(str, v)) if isinstance(v, (tuple,list)) else str(v).removeprefix('torch.')
 
 def help_text(name,      # of the command
@@ -113,7 +115,7 @@ def help_text(name,      # of the command
     lines = [f'  {a:{w[0]}}  {b:{w[1]}}  {h}'.rstrip() for a,b,h in rows]
     return '\n'.join([f'usage: latent_style {name} {" ".join(k.upper() for k in must)} [--OPTION VALUE ...]', '', about, '', *lines, *(['', more] if more else [])])
 
-# %% ../nbs/07_cli.ipynb #00000012
+# %% ../nbs/07_cli.ipynb #00000013
 COMMANDS = {}
 
 def command(f):
@@ -147,7 +149,7 @@ def _best_device():
     import torch
     return 'cuda' if torch.cuda.is_available() else 'cpu'
 
-# %% ../nbs/07_cli.ipynb #00000013
+# %% ../nbs/07_cli.ipynb #00000014
 @command
 def paint(argv):
     "Paint a small world in several manners: pictures for experiments, no download"
@@ -168,7 +170,7 @@ def plot(argv):
     "Draw the curves of a run"
     print(plot_run(**_ask(argv, 'plot', plot.__doc__, plot_run)))
 
-# %% ../nbs/07_cli.ipynb #00000016
+# %% ../nbs/07_cli.ipynb #00000017
 METHODS = dict(cyclegan='latent_style.cyclegan')
 
 def method(name):    # 'cyclegan', ...
@@ -197,7 +199,7 @@ def flat_options(cfg,     # configuration file as a dict
         if k not in opts: raise ValueError(f'{file}: unknown option {k!r}.' + _nearest(k, list(opts)))
     return {k: value(v, opts[k][0], f'{file}: {k}') for k,v in cfg.items()}
 
-# %% ../nbs/07_cli.ipynb #0000001a
+# %% ../nbs/07_cli.ipynb #0000001b
 _read,_eval,_where = '-read off the latents','-evaluation has options of its own','-the run folder holds it'
 _metric = dict.fromkeys('''experiment_dir base_latent_dir base_orig_rgb_dir base_vae_recon_dir max_eval_samples eval_seed eval_output_dir reference_cache_dir
     generator_checkpoint_path eval_image_size eval_batch_size run_device use_bf16_autocast ref_cache_max_images kid_ref_max_images kid_num_subsets kid_subset_size
@@ -229,7 +231,7 @@ LEGACY = {
         force_regen_cache save_images disable_lpips disable_clip amp_bf16 device compact_paths'''.split(), _eval) | {'clip_*': _eval},
 }
 
-# %% ../nbs/07_cli.ipynb #0000001b
+# %% ../nbs/07_cli.ipynb #0000001c
 def _known_key(section, k):
     "Our name for a key of the old files"
     t = LEGACY[section]
@@ -251,7 +253,7 @@ def is_legacy(cfg):
     nested = any(isinstance(v, dict) for k,v in cfg.items() if k != 'max_samples')
     return 'method' not in cfg and (nested or bool(set(cfg) & set(LEGACY[''])))
 
-# %% ../nbs/07_cli.ipynb #0000001d
+# %% ../nbs/07_cli.ipynb #0000001e
 _later = {'total_kimg','lr_constant_kimg','lr_decay_kimg','ckpt_every_kimg','vis_every_kimg','use_global_residual','use_pointwise_only','use_discriminator_sn'}
 
 def generation(cfg):
@@ -259,7 +261,7 @@ def generation(cfg):
     keys = {k for d in cfg.values() if isinstance(d, dict) for k in d}
     return 'head' if keys & _later or set(cfg) & {'exp_root','shared','image_export','cyclegan_eval'} else 'seed'
 
-# %% ../nbs/07_cli.ipynb #0000001f
+# %% ../nbs/07_cli.ipynb #00000020
 def _folders(c):    # sections of the file
     "The two folders of latents and the names of their domains"
     d,styles = c['data'],[c[''].get(k) for k in ('style_a','style_b')]
@@ -279,7 +281,7 @@ def _data_options(c, gen, path):
     div = d.get('latent_divisor', 10. if gen=='seed' else 1.)
     return dict(data=recipe['store'], domains=tuple(names), max_samples=few if max(few.values()) >= 0 else None, gain=1/(div if scaled else scale*div)),recipe
 
-# %% ../nbs/07_cli.ipynb #00000021
+# %% ../nbs/07_cli.ipynb #00000022
 def _n_latents(folder, most):
     "Number of latent files in a folder, at most `most` unless that is negative"
     if not Path(folder).is_dir(): raise FileNotFoundError(f'{folder}: no such folder of latents')
@@ -301,7 +303,7 @@ def _length(c, o, recipe):
     rate = {f'lr_{k}': t.get(f'lr_{k}_{unit}', n/2)/max(n, 1e-9) for k in ('constant','decay')}
     return out | rate | dict(ckpt_every=max(1, round(save*per)), sample_every=max(1, round(show*per)))
 
-# %% ../nbs/07_cli.ipynb #00000022
+# %% ../nbs/07_cli.ipynb #00000023
 def _device_options(t):    # section `train`
     "Device and precision, as far as this machine has them"
     import torch
@@ -338,7 +340,7 @@ def legacy_options(cfg):   # an older file as a dict
     notes += [f'{s}.{k}: {n[1:]}' for s,k,n,v in keys if n[0]=='-']
     return o,recipe,notes
 
-# %% ../nbs/07_cli.ipynb #0000002a
+# %% ../nbs/07_cli.ipynb #0000002b
 def _made_from(r):
     "What the store of a recipe depends on"
     files = {n: sorted(f for f in Path(p).rglob('*') if f.suffix.lower() in ('.pt','.npy')) for n,p in r['dirs'].items()}
@@ -364,7 +366,7 @@ def pack_once(r):    # recipe of `legacy_options`
 
 def _no_latents(p): raise ValueError(f'{p}: no .pt or .npy latents in this folder')
 
-# %% ../nbs/07_cli.ipynb #0000002d
+# %% ../nbs/07_cli.ipynb #0000002e
 def _run_options(config=None,     # YAML or JSON file with options; files of the older latent CycleGAN are understood
                  dry_run=False,   # print all options and stop
                 ): pass
@@ -377,12 +379,15 @@ def _resolve(argv, name):
     cli = {k: v for k,v in o.items() if k not in ('config','dry_run')}
     if is_legacy(cfg): from_file,recipe,notes = legacy_options(cfg)
     else: from_file,recipe,notes = flat_options(cfg, m.train, first.get('config')),None,[]
-    for d in (from_file, cli):       # who gives steps means steps, also where a preset or a file counts pictures
-        if 'n_steps' in d and 'kimg' not in d and 'kimg' in options(m.train): d['kimg'] = None
+    if _given(cli): from_file = {k: v for k,v in from_file.items() if k not in _lengths}    # the command line wins
     if recipe and 'path' in cli and 'data' not in cli: recipe['store'] = from_file['data'] = str(Path(cli['path'])/'latents')
     if 'data' in cli: recipe = None
     _fresh(cfg, (from_file|cli).get('path'))
     return m,from_file|cli,recipe,notes,first.get('dry_run', False)
+
+_lengths = ('n_steps','kimg','images')     # ways to say how long a run is
+
+def _given(o): return any(o.get(k) is not None for k in _lengths)
 
 def _separate(argv):
     "The options `config` and `dry_run` among the words, whatever the others are"
@@ -403,12 +408,13 @@ def _say(*a):
     "Print, in the first process only"
     if not int(os.environ.get('RANK', 0)): print(*a, file=sys.stderr, flush=True)
 
-# %% ../nbs/07_cli.ipynb #0000002e
+# %% ../nbs/07_cli.ipynb #0000002f
 def resolved(m, o):   # method and given options
     "All options: defaults, then those of the preset, then `o`"
     check_key(o['preset'], m.train.presets, 'preset') if o.get('preset') else None
     d = {k: v for k,(v,_) in options(m.train).items() if v is not inspect.Parameter.empty}
-    return d | m.train.presets.get(o.get('preset'), {}) | o
+    base = m.train.presets.get(o.get('preset'), {})
+    return d | {k: v for k,v in base.items() if not (_given(o) and k in _lengths)} | o
 
 def as_yaml(o):
     "Options as a flat YAML file"
@@ -432,40 +438,32 @@ def train(argv):
     learn = m.train(**o)
     _say(f"step {learn.i} of {learn.n_steps}, run in {learn.path}\nnext: latent_style translate {learn.path} PICTURES --out FOLDER")
 
-# %% ../nbs/07_cli.ipynb #00000035
+# %% ../nbs/07_cli.ipynb #00000036
 def run_method(run):   # run folder or checkpoint file
     "The module of the method that made a run"
     f = Path(run)/'config.json'
-    if Path(run).is_file(): return method('cyclegan')
+    if Path(run).is_file(): return importlib.import_module('latent_style.legacy')
     if not f.exists(): raise FileNotFoundError(f'{run} is neither a run folder (no config.json in it) nor a checkpoint file')
     return method(json.loads(f.read_text()).get('method', 'cyclegan'))
 
-def translate_run(run,            # run folder, or a .pt checkpoint of an older latent CycleGAN
+def translate_run(run,            # run folder, or a checkpoint file of an older system
                   pictures,       # picture file, or folder of pictures or latents
                   to=None,        # name of the domain wanted; `None`: the last one
                   strength=1.,    # 0: the input through the codec, 1: the full translation
                   seed=0,         # for methods that draw a style
+                  reference=None, # picture to take the style from (StarGAN v2)
+                  source=None,    # domain of the pictures (flow matching)
                   size=None,      # resize the shorter side to this many pixels; `None`: as it is
                   out='translated',  # folder for the results; for a single picture also a file name
                   codec=None,     # instead of the codec that the run names
                   device=None):   # where to compute; `None`: the best there is
     "Translate pictures with a trained run"
-    m,kw = run_method(run),dict(codec=codec) if codec else {}
+    m,kw = run_method(run),{k: v for k,v in dict(codec=codec, reference=reference, source=source).items() if v is not None}
+    for k in {'reference','source'} & kw.keys(): check_key(k, options(m.translate), 'option of this method')
     to,one = None if to is None else str(to),Path(out).suffix.lower() in ('.png','.jpg','.jpeg','.webp')
-    with tempfile.TemporaryDirectory() as tmp:
-        src = _resized(pictures, size, Path(tmp)) if size else pictures
-        pics = m.translate(run, src, to, strength=strength, out=None if one else out, seed=seed, device=device or _best_device(), **kw)
+    pics = m.translate(run, pictures, to, strength=strength, size=size, out=None if one else out, seed=seed, device=device or _best_device(), **kw)
     if one: _save_one(pics, out)
     return pics
-
-def _resized(pictures, size, folder):
-    "Copies of the pictures with `size` pixels along the shorter side, under the same names"
-    from latent_style.data import load_picture, save_picture
-    src = Path(pictures); files = sorted(f for f in src.rglob('*') if f.is_file() and f.name[0] != '.') if src.is_dir() else [src]
-    names = [f.relative_to(src) if src.is_dir() else Path(f.name) for f in files]; stems = [n.with_suffix('') for n in names]
-    for f,n in zip(files, names):
-        save_picture(load_picture(f, size, 'keep'), folder/(n.with_suffix('.png') if stems.count(n.with_suffix('')) == 1 else f'{n}.png'))
-    return folder
 
 def _save_one(pics, out):
     from latent_style.data import save_picture
@@ -479,8 +477,8 @@ def translate(argv):
     n = len(translate_run(**o))
     print(f"{n} picture{'s'*(n != 1)} in {o.get('out', 'translated')}")
 
-# %% ../nbs/07_cli.ipynb #00000038
-def _painted(path, n_train, n_test, size, domains, seed):
+# %% ../nbs/07_cli.ipynb #0000003a
+def _painted(path, n_train, n_test, size, domains, seed, progress=True):
     "Paint the pictures of the demo, or find them"
     from latent_style.painted import paint_folder
     want,note = dict(n_train=n_train, n_test=n_test, size=size, domains=list(domains), seed=seed),path/'pictures'/'painted.json'
@@ -488,17 +486,17 @@ def _painted(path, n_train, n_test, size, domains, seed):
         raise ValueError(f'{path} holds a demo with other pictures ({note.read_text()}): use the same numbers, or another --path')
     if note.exists(): return print(f'1. Pictures: already in {path}/pictures')
     print(f'1. Painting {n_train} scenes as {domains[0]} and {n_train} other scenes as {domains[1]}, and {n_test} test scenes in both manners', flush=True)
-    paint_folder(path/'pictures', n_train, n_test, domains, size, seed)
+    paint_folder(path/'pictures', n_train, n_test, domains, size, seed, batch=8, progress=progress)
     note.write_text(json.dumps(want))
 
-def _encoded(path, codec, size):
+def _encoded(path, codec, size, progress=True):
     "Encode the training pictures of the demo, or find their latents"
     from latent_style.data import encode_folder, load_codec
     there = (path/'latents'/'report.json').exists()
-    print(f'2. Latents: already in {path}/latents' if there else '2. Encoding them: 256x256 pictures become small latents'.replace('256', str(size)), flush=True)
-    encode_folder(path/'pictures'/'train', path/'latents', load_codec(codec).to(_best_device()), size=size, progress=not there, skip_bad=True)
+    print(f'2. Latents: already in {path}/latents' if there else f'2. Encoding them: {size}x{size} pictures become small latents', flush=True)
+    encode_folder(path/'pictures'/'train', path/'latents', load_codec(codec).to(_best_device()), size=size, progress=progress and not there, skip_bad=True)
 
-# %% ../nbs/07_cli.ipynb #0000003a
+# %% ../nbs/07_cli.ipynb #0000003c
 def _measured(t, path, domains, n=None):
     "Translations of the test split in both directions: tables by heading, and pictures"
     import torch
@@ -514,55 +512,71 @@ def _measured(t, path, domains, n=None):
 
 def _show(rows, to, source, save):
     from latent_style.data import show_grid
-    show_grid([list(r) for r in rows], rows=[source, f'as {to}', 'truth', 'and back'], save=save)
+    show_grid([list(r) for r in rows], rows=[source, f'as {to}', 'truth', 'and back'], size=2.4, save=save)
 
-def _write_demo(path, tables, pics, o, minutes):
-    "grid.png, report.html and result.json of the demo"
-    from latent_style.eval import Table, report_html
-    for d,rows in pics.items(): _show(rows, d, next(k for k in pics if k != d), path/('grid.png' if d == list(pics)[-1] else 'grid_back.png'))
+_how_to_read = '''Unpaired training on painted scenes; the test scenes below were painted in both manners, so the true translation is known. The row identity
+is the error of doing nothing and the row floor that of the true answer after a round trip through the codec, the best that a method
+on its latents can hope for. The score puts a translation between the two: 0 = as wrong as the untouched source, 1 = perfect up to the codec, with a 95 % interval from lo to hi.'''.replace('\n', ' ')
+
+def _result(tables, o, minutes):
+    "What result.json of the demo holds"
     cut = ('row','n','error','score','lo','hi','psnr','ssim')
-    result = dict(tables={k: [{c: r[c] for c in cut if c in r} for r in t] for k,t in tables.items()}, options=o, minutes=round(minutes, 2))
-    (path/'result.json').write_text(json.dumps(result, indent=1, default=str)+'\n')
-    a,b = list(pics)[::-1][1],list(pics)[-1]
-    opts = Table(dict(option=k, value=_default(v)) for k,v in o.items() if isinstance(v, (int,float,str,bool,tuple,list)))
-    report_html(path/'report.html', f'{a} to {b}, and back', {**tables, 'Options': opts}, images=[(f'{a}, as {b}, the true answer, and the way back', path/'grid.png'), (f'{b} to {a}', path/'grid_back.png')],
-                plots=[('Losses', path/'losses.png')], text='Unpaired training on painted scenes; the test scenes were painted in both manners, so the true translation is known. Score: 0 = did nothing, 1 = perfect up to the codec.')
+    return dict(tables={k: [{c: r[c] for c in cut if c in r} for r in t] for k,t in tables.items()}, options=o, minutes=round(minutes, 2))
 
-# %% ../nbs/07_cli.ipynb #0000003b
-def demo_run(path='runs/demo',           # folder for everything
-             minutes=6.,                 # stop training after so many minutes at the latest (call again to go on); `None`: never
-             seed=0,                     # of pictures, weights and batches
-             n_train=300,                # training pictures per domain
-             n_test=24,                  # test scenes
-             n_steps=600,                # training steps
-             size=256,                   # side of the pictures in pixels
-             domains=('photo','anime'),  # two manners of the painted world
-             codec='tiny',               # see `encode`
-             method_name='cyclegan',     # see `train`
-             **kw):                      # more options of `train`
+def _write_demo(path, tables, pics, o, minutes, note=''):
+    "grid.png, report.html and result.json of the demo"
+    from latent_style.eval import report_html
+    a,b = pics
+    for d,source,name in ((a,b,'grid_back.png'), (b,a,'grid.png')): _show(pics[d], d, source, path/name)
+    (path/'result.json').write_text(json.dumps(_result(tables, o, minutes), indent=1, default=str)+'\n')
+    opts = {k: _default(v) for k,v in o.items() if isinstance(v, (int,float,str,bool,tuple,list))}
+    report_html(path/'report.html', f'{a} to {b}, and back', tables, options=opts,
+                images=[(f'{a}, as {b}, the true answer, and the way back', path/'grid.png'), (f'{b} to {a}', path/'grid_back.png')],
+                plots=[('Losses', path/'losses.png')]*(path/'losses.png').exists(), text=f'{_how_to_read} {note}'.strip())
+
+# %% ../nbs/07_cli.ipynb #0000003d
+def demo_run(path='runs/demo',                   # folder for everything
+             minutes=6.,                         # safety net: training stops after so many minutes (call again to go on); `None`: never
+             seed=0,                             # of pictures, weights and batches
+             n_train=240,                        # training pictures per domain
+             n_test=16,                          # test scenes
+             size=256,                           # side of the pictures in pixels
+             domains=('photo','impressionist'),  # two manners of the painted world
+             codec='tiny',                       # see `encode`
+             preset='laptop',                    # of the training, with its number of steps
+             method_name='cyclegan',             # see `train`
+             **kw):                              # more options of `train`
     "Paint, encode, train, translate, measure"
-    path,t0,m = Path(path),time.time(),method(method_name)
+    path,t0,m,bar = Path(path),time.time(),method(method_name),kw.get('progress', True)
     print(f'Everything goes to {path}. Nothing is downloaded.', flush=True)
-    _painted(path, n_train, n_test, size, domains, seed); _encoded(path, codec, size)
-    print(f'3. Training {method_name} for {n_steps} steps; sample grids appear in {path}/samples', flush=True)
-    o = dict(preset='laptop', n_steps=n_steps, seed=seed, max_minutes=minutes, domains=tuple(domains), log_every=20, sample_every=200, ckpt_every=300) | kw
+    _painted(path, n_train, n_test, size, domains, seed, bar); _encoded(path, codec, size, bar)
+    o = dict(preset=preset, seed=seed, max_minutes=minutes, domains=tuple(domains), ckpt_every=300) | kw
+    print(f"3. Training {method_name}, {f'at most {minutes:g} minutes' if minutes else 'to the end'}; sample grids appear in {path}/samples", flush=True)
     learn = m.train(path/'latents', path, **o)
-    if learn.i < n_steps: print(f'   stopped after {learn.i} of {n_steps} steps; `latent_style demo` goes on from there')
+    if note := _unfinished(learn, path, minutes): print('   '+note, flush=True)
     print(f'4. Translating {n_test} test pictures in both directions and comparing with the truth', flush=True)
     tables,pics = _measured(m.load_run(path, device=learn.device), path, domains)
-    _write_demo(path, tables, pics, dict(o, n_train=n_train, n_test=n_test, size=size, codec=codec, steps_done=learn.i), (time.time()-t0)/60)
+    o = dict(o, n_train=n_train, n_test=n_test, size=size, codec=codec, steps=learn.n_steps, steps_done=learn.i)
+    _write_demo(path, tables, pics, o, (time.time()-t0)/60, note)
     for k,t in tables.items(): print(f'\n{k}\n{t}')
     print(f'\nOpen {path}/report.html or {path}/grid.png. Try: latent_style translate {path} YOUR_PICTURES --to {domains[1]}')
     return tables
+
+def _unfinished(learn, path, minutes):
+    "What to say when training stopped before its end"
+    if learn.i >= learn.n_steps: return ''
+    why = f'Training was stopped after {minutes:g} minutes' if minutes else 'Training was stopped'
+    return f'{why}, at step {learn.i} of {learn.n_steps}: the learning rate had not come down to 0 yet, so these results are rougher than those of a whole run. `latent_style demo --path {path}` continues.'
 
 @command
 def demo(argv):
     "Paint two worlds, train a small model between them and show what it does (minutes)"
     if {'-h','--help'} & set(argv): return print(help_text('demo', demo.__doc__, demo_run, more='Options of the training (`latent_style train --help`) may be added.'))
-    from latent_style.cyclegan import train as cyc
-    demo_run(**parse(argv, cyc, demo_run, need=False))
+    print('Starting', flush=True)       # the imports take a few seconds
+    o = parse(argv, method('cyclegan').train, demo_run, need=False)
+    demo_run(**o)
 
-# %% ../nbs/07_cli.ipynb #0000003e
+# %% ../nbs/07_cli.ipynb #00000043
 def _usage():
     rows = [f'  {k:10} {f.__doc__.splitlines()[0]}' for k,f in COMMANDS.items()]
     return '\n'.join(['usage: latent_style COMMAND ...', '', 'Style transfer in the latent space of an image autoencoder.', '', *rows, '',

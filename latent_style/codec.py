@@ -6,7 +6,7 @@
 __all__ = ['psnr', 'pca', 'Res', 'encoder', 'decoder', 'TinyAE', 'start_linear', 'round_trip', 'power_noise', 'colours', 'cloud',
            'leaf', 'radii', 'leaf_map', 'textures', 'shades', 'lens', 'leaves', 'invent', 'painted_pool', 'turned',
            'crops', 'orthogonal', 'Muon', 'optimizers', 'rate', 'codec_loss', 'codec_step', 'save_codec', 'save_state',
-           'load_state', 'train_codec']
+           'load_state', 'clock', 'row', 'train_codec']
 
 # %% ../nbs/00b_codec.ipynb #00000002
 import json,math,os,time
@@ -52,7 +52,6 @@ def _zeros(conv):
     for p in conv.parameters(): nn.init.zeros_(p)
     return conv
 
-# %% ../nbs/00b_codec.ipynb #0000000f
 def encoder(a,b,n_a,n_b,c_z):
     "`n_a` blocks of `a` channels at a quarter of the size, `n_b` of `b` at an eighth"
     return nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48,a,3,padding=1), *_blocks(a,n_a),
@@ -63,7 +62,7 @@ def decoder(a,b,n_a,n_b,c_z):
     return nn.Sequential(nn.Conv2d(c_z,b,3,padding=1), *_blocks(b,n_b), nn.ReLU(), nn.Conv2d(b,4*a,1),
         nn.PixelShuffle(2), *_blocks(a,n_a), nn.ReLU(), _zeros(nn.Conv2d(a,48,3,padding=1)), nn.PixelShuffle(4))
 
-# %% ../nbs/00b_codec.ipynb #00000010
+# %% ../nbs/00b_codec.ipynb #0000000f
 class TinyAE(nn.Module):
     "Autoencoder of factor 8: a linear codec of 8x8 patches, and a network for what that misses"
     def __init__(self, c_z=4,         # channels of the latent
@@ -76,7 +75,7 @@ class TinyAE(nn.Module):
     def encode(self, x): return self.lin_e(F.pixel_unshuffle(x,8)) + self.enc(x)
     def decode(self, z): return F.pixel_shuffle(self.lin_d(z),8) + self.dec(z)
 
-# %% ../nbs/00b_codec.ipynb #00000012
+# %% ../nbs/00b_codec.ipynb #00000011
 @torch.no_grad()
 def start_linear(net, x): # TinyAE; pictures (b,3,h,w)
     "Begin as the best linear codec of `x`, latents of unit variance"
@@ -91,7 +90,7 @@ def round_trip(net, x, batch=8): # TinyAE; pictures (b,3,h,w) in [-1,1]; how man
     "Pictures encoded and decoded, in [-1,1]"
     return torch.cat([net.decode(net.encode(v)).float().clamp(-1,1) for v in x.split(batch)])
 
-# %% ../nbs/00b_codec.ipynb #00000016
+# %% ../nbs/00b_codec.ipynb #00000015
 def power_noise(rng,   # numpy Generator
                 n,     # how many
                 size,  # side
@@ -105,7 +104,7 @@ def power_noise(rng,   # numpy Generator
     x = np.fft.irfft2(spec, s=(size,size)).astype(np.float32)
     return x/x.std((1,2), keepdims=True)
 
-# %% ../nbs/00b_codec.ipynb #00000018
+# %% ../nbs/00b_codec.ipynb #00000017
 def colours(rng, n):
     "`n` colours of one picture, wide in lightness and narrow in hue, (n,3) in [0,1]"
     lum = rng.uniform(.25,.7) + rng.uniform(.08,.3)*rng.standard_normal((n,1))
@@ -121,7 +120,7 @@ def cloud(rng, size):
     ramp = np.linspace(-1,1,size)[:,None,None] * rng.normal(0,.15,3)
     return (np.einsum('chw,cd->hwd', a, mix) + rng.uniform(.3,.65) + ramp).clip(0,1).astype(np.float32)
 
-# %% ../nbs/00b_codec.ipynb #0000001a
+# %% ../nbs/00b_codec.ipynb #00000019
 def leaf(rng, kind, # 'blob', 'polygon' or 'stroke'
          c,         # centre (2,)
          r,         # radius
@@ -140,7 +139,7 @@ def radii(rng, n, size):
     r = (lo**-g + rng.uniform(size=n)*(hi**-g-lo**-g))**(-1/g)
     return np.concatenate([np.full(6,size*.5), np.sort(r)[::-1] if rng.uniform()<.5 else r])
 
-# %% ../nbs/00b_codec.ipynb #0000001b
+# %% ../nbs/00b_codec.ipynb #0000001a
 def leaf_map(rng, size):
     "Which leaf is seen at each pixel (size,size), their centres (n,2) and radii (n)"
     kinds = ['blob','polygon','stroke']
@@ -154,7 +153,7 @@ def leaf_map(rng, size):
         draw.polygon(leaf(rng, k, c[i], r[i], ang), fill=i)
     return np.asarray(im), c, r
 
-# %% ../nbs/00b_codec.ipynb #0000001d
+# %% ../nbs/00b_codec.ipynb #0000001c
 def textures(rng, size):
     "What leaves may carry: fine grain, coarse grain, a grating, a soft shade; (4,size,size)"
     y,x = np.mgrid[:size,:size].astype(np.float32)
@@ -172,7 +171,7 @@ def shades(rng, ids, c, r):
     slope = g[ids,0]*(x-c[ids,0]) + g[ids,1]*(y-c[ids,1])
     return amp[ids]*textures(rng, size)[which[ids],y,x] + slope.clip(-.3,.3)
 
-# %% ../nbs/00b_codec.ipynb #0000001e
+# %% ../nbs/00b_codec.ipynb #0000001d
 def lens(rng, x):
     "A little blur and a little noise, sometimes"
     if rng.uniform()<.4:
@@ -192,7 +191,7 @@ def leaves(rng, size=128):
     x = (col[ids] + shades(rng, ids, c, r)[...,None]).clip(0,1)
     return x.reshape(size,2,size,2,3).mean((1,3))
 
-# %% ../nbs/00b_codec.ipynb #0000001f
+# %% ../nbs/00b_codec.ipynb #0000001e
 def invent(i,        # which picture
            seed=0,
            size=128, # side
@@ -204,7 +203,7 @@ def invent(i,        # which picture
     if kind>.7: x = np.where((leaf_map(rng, size)[0]%2==0)[...,None], x, leaves(rng, size))  # two pictures in one
     return torch.from_numpy((lens(rng, x)*255+.5).astype(np.uint8)).permute(2,0,1).contiguous()
 
-# %% ../nbs/00b_codec.ipynb #00000022
+# %% ../nbs/00b_codec.ipynb #00000021
 def painted_pool(n,       # scenes
                  seed=1,  # which world
                  first=0, # index of the first scene
@@ -217,7 +216,7 @@ def painted_pool(n,       # scenes
         out += [((paint(scenes, m, size)+1)*127.5).round().byte() for m in MANNERS]
     return torch.cat(out)
 
-# %% ../nbs/00b_codec.ipynb #00000024
+# %% ../nbs/00b_codec.ipynb #00000023
 def turned(x,    # pictures (b,3,h,h) in [0,1]
            rng): # numpy Generator
     "Each flipped, turned, its channels swapped and its contrast changed at random"
@@ -242,7 +241,7 @@ def crops(pools,   # uint8 tensors (n,3,s,s)
         out.append(pools[k][i,:,a:a+size,b:b+size])
     return turned(torch.stack(out).float()/255, rng)*2-1
 
-# %% ../nbs/00b_codec.ipynb #00000027
+# %% ../nbs/00b_codec.ipynb #00000026
 def orthogonal(g, n=5): # matrix (r,c); Newton-Schulz steps
     "About the orthogonal matrix nearest to `g`: all its singular values drawn towards 1"
     x = g.bfloat16() if g.shape[0]<=g.shape[1] else g.T.bfloat16()
@@ -252,7 +251,7 @@ def orthogonal(g, n=5): # matrix (r,c); Newton-Schulz steps
         x = 3.4445*x + (-4.7750*a + 2.0315*a@a)@x
     return (x if g.shape[0]<=g.shape[1] else x.T).float()
 
-# %% ../nbs/00b_codec.ipynb #00000029
+# %% ../nbs/00b_codec.ipynb #00000028
 class Muon(torch.optim.Optimizer):
     "Momentum whose step is made orthogonal, for the convolutions (Jordan et al. 2024)"
     def __init__(self, params, lr=.01, beta=.95): super().__init__(params, dict(lr=lr, beta=beta))
@@ -264,7 +263,7 @@ class Muon(torch.optim.Optimizer):
                 u = p.grad.lerp(m, g['beta']).flatten(1)
                 p.add_(orthogonal(u).view_as(p), alpha=-g['lr']*max(1, u.shape[0]/u.shape[1])**.5)
 
-# %% ../nbs/00b_codec.ipynb #0000002a
+# %% ../nbs/00b_codec.ipynb #00000029
 def optimizers(net, lr):
     "Muon for the convolutions inside, Adam for the linear codec, the first convolutions and the biases"
     inner = [p for n,p in net.named_parameters() if p.ndim==4 and n[:3]!='lin' and n not in ('enc.1.weight','dec.0.weight')]
@@ -275,7 +274,7 @@ def rate(i, n, warm=100):
     "Factor of the learning rate at step `i` of `n`: up, level, and down to zero over the last half"
     return min(1, (i+1)/warm, 2*(n-i)/n)
 
-# %% ../nbs/00b_codec.ipynb #0000002b
+# %% ../nbs/00b_codec.ipynb #0000002a
 def codec_loss(net, x,    # TinyAE; pictures (b,3,h,w)
                sigma=.03, # noise added to the latent, in parts of its deviation
                generator=None):
@@ -286,7 +285,7 @@ def codec_loss(net, x,    # TinyAE; pictures (b,3,h,w)
         y = net.decode(z + sigma*z.detach().std((0,2,3), keepdim=True)*e)
     return (y.float()-x).square().mean((1,2,3))
 
-# %% ../nbs/00b_codec.ipynb #0000002c
+# %% ../nbs/00b_codec.ipynb #0000002b
 def codec_step(net, opts, x, f, sigma, generator=None):
     "One update at the factor `f` of the learning rates; the mean squared error"
     err = codec_loss(net, x, sigma, generator)
@@ -297,7 +296,7 @@ def codec_step(net, opts, x, f, sigma, generator=None):
         o.step()
     return err.mean().item()
 
-# %% ../nbs/00b_codec.ipynb #0000002d
+# %% ../nbs/00b_codec.ipynb #0000002c
 @torch.no_grad()
 def save_codec(net, path, x, # TinyAE; folder; pictures (b,3,h,w) whose latents get mean 0 and variance 1
                **info):      # further entries of config.json
@@ -311,7 +310,7 @@ def save_codec(net, path, x, # TinyAE; folder; pictures (b,3,h,w) whose latents 
     for a,b in (('model.tmp','model.safetensors'),('config.tmp','config.json')): os.replace(path/a, path/b)
     return cfg
 
-# %% ../nbs/00b_codec.ipynb #0000002e
+# %% ../nbs/00b_codec.ipynb #0000002d
 def save_state(path, net, opts, log):
     "What `train_codec` needs to go on, and its log"
     torch.save(dict(net=net.state_dict(), opts=[o.state_dict() for o in opts], log=log), path/'state.tmp')
@@ -326,7 +325,6 @@ def load_state(path, net, opts):
     for o,v in zip(opts, s['opts']): o.load_state_dict(v)
     return s['log']
 
-# %% ../nbs/00b_codec.ipynb #0000002f
 def clock():
     "Seconds on the wall and of the processor"
     return np.array([time.time(), time.process_time()])
@@ -336,18 +334,19 @@ def row(i, errs, t, net, val):
     r = dict(i=i, mse=float(np.mean(errs)), wall=round(float(t[0]),1), cpu=round(float(t[1]),1))
     return r if val is None else dict(r, psnr=psnr(round_trip(net, val), val).mean().item())
 
-# %% ../nbs/00b_codec.ipynb #00000030
+# %% ../nbs/00b_codec.ipynb #0000002e
 def train_codec(pools,       # uint8 pictures to learn from, tensors (n,3,s,s)
                 shares,      # part of a batch from each
                 path,        # folder of the run
                 n_steps=6000, batch=16, size=96, lr=.01, sigma=.03, seed=0, every=250,
+                start=None,  # a `TinyAE` to begin with instead of the linear codec
                 until=None,  # stop after this step, to go on later
                 val=None,    # pictures (b,3,h,w) whose PSNR is logged
                 **net):      # for `TinyAE`
     "Train a codec; call it again to go on from the last checkpoint"
     torch.manual_seed(seed)
     x = torch.cat([p[::max(1,len(p)//100),:,:128,:128] for p in pools]).float()/127.5-1
-    net = start_linear(TinyAE(**net), x).to(memory_format=torch.channels_last)
+    net = (start or start_linear(TinyAE(**net), x)).to(memory_format=torch.channels_last)
     opts,path,end = optimizers(net, lr), Path(path), until or n_steps
     log,errs,t = load_state(path, net, opts), [], clock()
     for i in range(log[-1]['i'] if log else 0, end):

@@ -26,6 +26,7 @@ def networks(c=4,              # channels of the latents
              ngf=256,          # width of the generators
              n_blocks=9,       # residual blocks of each generator
              conv='separable', # 'separable', 'dense' or 'pointwise'
+             k=None,           # side of the generators' first and last kernels; `None`: 5, 7 or 1, in the order above
              residual=True,    # generators learn a change of the input, zero at the start
              act=None,         # output activation: `None` or 'tanh'
              ndf=64,           # width of the discriminators
@@ -33,7 +34,7 @@ def networks(c=4,              # channels of the latents
              sn=True,          # spectral norm in the discriminators
             ):
     "Generators G (A to B) and F (B to A), discriminators D_A and D_B"
-    gen = lambda: ResnetGenerator(c, c, ngf=ngf, n_blocks=n_blocks, conv=conv, residual=residual, act=act)
+    gen = lambda: ResnetGenerator(c, c, ngf=ngf, n_blocks=n_blocks, conv=conv, k=k, residual=residual, act=act)
     dis = lambda: PatchDiscriminator(c, ndf=ndf, stride=d_stride, sn=sn)
     return dict(G=gen(), F=gen(), D_A=dis(), D_B=dis())
 
@@ -130,7 +131,7 @@ def grid_pictures(G, F, codec, a, b, gain=1.):
 PRESETS = dict(
     seed   = dict(conv='dense', n_blocks=4, residual=False, act='tanh', d_stride=1, w_cyc=5., w_id=.2, batch=4, gain=1/(10*.18215), ema=0., d_scale=.5),
     head   = dict(conv='separable', n_blocks=9, residual=True, d_stride=2, w_cyc=.5, w_id=.1, batch=1, kimg=214, gain=1/.18215, ema=0., d_scale=.5),
-    laptop = dict(ngf=64, n_blocks=4, ndf=32, batch=4, n_steps=1200, lr=1e-3, ema=.99, sample_every=200, log_every=20),
+    laptop = dict(ngf=64, n_blocks=4, k=3, ndf=32, batch=4, n_steps=1200, lr=1e-3, ema=.99, sample_every=200, log_every=20),
     gpu8   = dict(batch=16, n_steps=60_000, precision='bf16'))
 
 # %% ../nbs/03_cyclegan.ipynb #00000020
@@ -159,6 +160,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           ngf=256,                # width of the generators
           n_blocks=9,             # residual blocks of each generator
           conv='separable',       # 'separable', 'dense' or 'pointwise'
+          k=None,                 # side of the generators' first and last kernels; `None`: 5, 7 or 1
           residual=True,          # generators learn a change of the input
           act=None,               # output activation: `None` or 'tanh'
           ndf=64,                 # width of the discriminators
@@ -199,7 +201,7 @@ _curves = [['loss_gan_G','loss_gan_F'], ['loss_D_A','loss_D_B'], ['loss_cyc','lo
 def _learner(o, store, A, B, cbs, evaluate):
     "Learner for the options `o`"
     torch.manual_seed(o.seed); codec = store.codec()
-    nets = networks(A.shape[0], o.ngf, o.n_blocks, o.conv, o.residual, o.act, o.ndf, o.d_stride, o.sn)
+    nets = networks(A.shape[0], o.ngf, o.n_blocks, o.conv, o.k, o.residual, o.act, o.ndf, o.d_stride, o.sn)
     opts = {k: adam(n, o.lr_d or o.lr if k[0]=='D' else o.lr, (o.beta1,o.beta2)) for k,n in nets.items()}
     w = SimpleNamespace(cyc=o.w_cyc, id=o.w_id, adv=o.adv, d_scale=o.d_scale, pool_prob=o.pool_prob)
     config = dict(vars(o), method='cyclegan')
@@ -271,7 +273,7 @@ def load_run(path,          # run folder, or a checkpoint file of an older laten
     o = SimpleNamespace(**json.loads((path/'config.json').read_text()))
     if o.method != 'cyclegan': raise ValueError(f'{path} is a run of {o.method!r}, not of cyclegan')
     codec = load_codec(codec or o.codec)
-    nets = networks(codec.channels, o.ngf, o.n_blocks, o.conv, o.residual, o.act, o.ndf, o.d_stride, o.sn)
+    nets = networks(codec.channels, o.ngf, o.n_blocks, o.conv, o.k, o.residual, o.act, o.ndf, o.d_stride, o.sn)
     ck = best_checkpoint(path) if step is None else path/'ckpt'/f'step_{step:08d}'
     if not ck.exists(): raise FileNotFoundError(f'{ck}: no such checkpoint; there are {", ".join(str(int(p.name[5:])) for p in checkpoints(path))}')
     avg = '_ema' if ema and o.ema else ''
@@ -292,7 +294,7 @@ def translate(run,             # run folder, checkpoint file, or a `Translator`
     t = run if isinstance(run, Translator) else load_run(run, device=device, **kw)
     return translate_pictures(lambda z: t(z, to, strength), t.codec, pictures, out=out, **(dict(size=size) if size else {}))
 
-# %% ../nbs/03_cyclegan.ipynb #00000032
+# %% ../nbs/03_cyclegan.ipynb #0000003c
 def generator_from(sd):    # state dict of a generator
     "Options of `ResnetGenerator` read off the names and shapes of its tensors; residual and activation cannot be seen there"
     blocks = sorted({int(k.split('.')[1]) for k in sd if '.block.' in k})

@@ -350,7 +350,7 @@ def load_codec(spec,      # a codec, its `spec()`, an id such as 'pixels-64', 't
     if spec.get('id') and codec.id != spec['id']: raise ValueError(f"codec mismatch: the latents were made with {spec['id']}, in {where} lies {codec.id}")
     return codec
 
-# %% ../nbs/00_data.ipynb #00000033
+# %% ../nbs/00_data.ipynb #00000034
 _FORMAT = 'latent_style/1'
 
 def _sha256(path):
@@ -385,7 +385,7 @@ def _write_domain(dst, items, info, dtype=torch.float16, shard_mb=256):
     index = dict(format=_FORMAT, **info, dtype=str(dtype).split('.')[1], shards=shards, files=[o[0] for o in items])
     _replace(dst/'index.json', lambda tmp: tmp.write_text(json.dumps(index, indent=1, ensure_ascii=False)+'\n'))
 
-# %% ../nbs/00_data.ipynb #00000035
+# %% ../nbs/00_data.ipynb #00000036
 @lru_cache
 def _suffixes():
     "Suffixes of the files that Pillow opens"
@@ -429,7 +429,7 @@ def _encode_part(part, folder, names, codec, how, dtype, sample, seed, pool):
             else: recs[i]['bad'] = f'its latent is not finite in {dtype}'
     _replace(part, lambda tmp: save_file(zs, tmp, metadata=dict(files=json.dumps(recs))))
 
-# %% ../nbs/00_data.ipynb #00000036
+# %% ../nbs/00_data.ipynb #00000037
 def _read_parts(parts):
     "Items for `_write_domain` and the records of bad pictures"
     good,bad = [],[]
@@ -464,7 +464,7 @@ def _plan_parts(src, tree, batch, key):
         out[d] = [(_digest(key, [(n, shas[n]) for n in c]), c, shas) for c in chunks]
     return out
 
-# %% ../nbs/00_data.ipynb #00000037
+# %% ../nbs/00_data.ipynb #00000038
 def encode_folder(src,                 # one sub-folder of pictures per domain
                   dst,                 # the store; one sub-folder per domain
                   codec='tiny',        # a codec, or what `load_codec` takes
@@ -493,7 +493,7 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
     shutil.rmtree(work, ignore_errors=True)
     return json.loads((dst/'report.json').read_text())
 
-# %% ../nbs/00_data.ipynb #00000038
+# %% ../nbs/00_data.ipynb #00000039
 def _is_done(folder, made_from):
     "Whether a domain's index is there and of the same making"
     try: return json.loads((folder/'index.json').read_text())['made_from'] == made_from
@@ -523,7 +523,7 @@ def _complain(dst, report, skip_bad):
     empty = [d for d,n in report['domains'].items() if not n]
     if empty: raise ValueError(f"no pictures left in {', '.join(empty)}, see {dst/'report.json'}")
 
-# %% ../nbs/00_data.ipynb #00000040
+# %% ../nbs/00_data.ipynb #00000041
 class Domain:
     "Latents of one domain: memory-mapped shards, or one tensor on a device"
     def __init__(self, name, shards, names, rows=None, device='cpu', dtype=torch.float32):
@@ -542,7 +542,7 @@ class Domain:
         k = int(torch.searchsorted(self.ends, i, right=True))
         return self.shards[k][i-(int(self.ends[k-1]) if k else 0)]
 
-# %% ../nbs/00_data.ipynb #00000041
+# %% ../nbs/00_data.ipynb #00000042
 @patch
 def take(self:Domain, idx, # indices (b,)
          size=None,        # side in cells, or (h,w), to crop to; default: the common size when shapes differ
@@ -553,7 +553,7 @@ def take(self:Domain, idx, # indices (b,)
     h,w = self.shape[1:] if size is None else (size,size) if isinstance(size, int) else size
     return torch.stack([_crop(self.sample(i), h, w, generator) for i in torch.as_tensor(idx).tolist()]).to(self.device, self.dtype)
 
-# %% ../nbs/00_data.ipynb #00000042
+# %% ../nbs/00_data.ipynb #00000043
 def _crop(z, h, w, generator=None):
     "An `h` x `w` piece of `z`, at a random place or from the centre"
     H,W = z.shape[-2]-h, z.shape[-1]-w
@@ -595,7 +595,7 @@ class Store:
     def __repr__(self): return f"Store({', '.join(f'{d.name}: {len(d)}' for d in self)}; {self.codec_id})"
     def codec(self, **kwargs): return load_codec(self.spec, **kwargs)
 
-# %% ../nbs/00_data.ipynb #00000043
+# %% ../nbs/00_data.ipynb #00000044
 @patch
 def to(self:Store, device,  # where batches shall appear
        share=.5,            # use at most this share of the memory that is free there
@@ -612,7 +612,7 @@ def to(self:Store, device,  # where batches shall appear
     for d in self: d.device = self.device
     return self
 
-# %% ../nbs/00_data.ipynb #00000044
+# %% ../nbs/00_data.ipynb #00000045
 def _rows_of(d):
     "All latents of a domain with one shape, as one tensor"
     z = torch.cat(d.shards) if len(d.shards) > 1 else d.shards[0]
@@ -626,7 +626,7 @@ def take(self:Store, y, i, size=None, generator=None):
     if size is None: size = tuple(min(d.shape[k] for d in self) for k in (1,2))
     return torch.cat([self[k].take([j], size, generator) for k,j in zip(y.tolist(), i.tolist())])
 
-# %% ../nbs/00_data.ipynb #00000045
+# %% ../nbs/00_data.ipynb #00000046
 def _open_domain(folder):
     "index.json and the mapped shards of one domain"
     try: index = json.loads((folder/'index.json').read_text())
@@ -660,7 +660,7 @@ def open_store(path,           # folder with one sub-folder per domain
     store = Store(parts, index['codec'])
     return store if device is None else store.to(device)
 
-# %% ../nbs/00_data.ipynb #0000004d
+# %% ../nbs/00_data.ipynb #0000004e
 SD15 = dict(id=None, kind='Latents', path='stable-diffusion-v1-5/stable-diffusion-v1-5', subfolder='vae', channels=4, factor=8, scale=0.18215, shift=0.)
 _all_ = ['SD15']
 
@@ -680,7 +680,7 @@ def read_latent(path,          # .pt or .npy file
     if not z.isfinite().all(): raise ValueError(f'{path}: has values that are not finite')
     return z.float()
 
-# %% ../nbs/00_data.ipynb #0000004e
+# %% ../nbs/00_data.ipynb #0000004f
 def pack_latents(src,                 # one sub-folder of .pt or .npy files per domain
                  dst,                 # the store
                  codec,               # that made them: a codec, what `load_codec` takes, or a spec such as `SD15`
@@ -700,7 +700,7 @@ def pack_latents(src,                 # one sub-folder of .pt or .npy files per 
         _write_domain(dst/d, items, dict(codec=spec, scale=spec['scale'], shift=spec['shift']), dtype, shard_mb); out[d] = len(items)
     return out
 
-# %% ../nbs/00_data.ipynb #0000004f
+# %% ../nbs/00_data.ipynb #00000050
 def _latent_files(src):
     "Domain -> sorted latent files"
     tree = {d.name:sorted(f for f in d.rglob('*') if f.suffix.lower() in ('.pt','.npy')) for d in sorted(src.glob('*')) if d.is_dir()}
@@ -716,7 +716,7 @@ def _packed(file, name, spec, scaled, dtype):
     if not z.isfinite().all(): raise ValueError(f'{file}: values up to {z.abs().max():.3g} do not fit into {dtype}; are they raw? then scaled=False')
     return dict(name=name, sha256=_sha256(file), size=[z.shape[2]*spec['factor'], z.shape[1]*spec['factor']]), tuple(z.shape), lambda: z
 
-# %% ../nbs/00_data.ipynb #00000053
+# %% ../nbs/00_data.ipynb #00000054
 @lru_cache(64)
 def _perm(n, seed, epoch, stream): return torch.randperm(n, generator=generator(seed, epoch, stream))
 
@@ -745,7 +745,7 @@ def unpaired_plan(n_a, n_b,        # sizes of the two domains
     lo,hi = (step*batch+i for i in _share(batch, rank, world))
     return _walk(n_a, lo, hi, seed, 'a'), _walk(n_b, lo, hi, seed, 'b')
 
-# %% ../nbs/00_data.ipynb #00000057
+# %% ../nbs/00_data.ipynb #00000058
 def multidomain_plan(sizes,           # number of samples of each domain
                      batch,           # over all processes
                      seed, step,
@@ -759,7 +759,7 @@ def multidomain_plan(sizes,           # number of samples of each domain
     y_trg = (y_src+1+(u[1]*(k-1)).astype(int)) % k # a shift by 1..k-1: uniform over the others
     return tuple(map(torch.from_numpy, (y_src, y_trg, (u[2]*n[y_src]).astype(int), (u[3]*n[y_trg]).astype(int))))
 
-# %% ../nbs/00_data.ipynb #0000005c
+# %% ../nbs/00_data.ipynb #0000005d
 def _unnamed(pictures):
     "Tensors and Pillow pictures as items; None for paths"
     if isinstance(pictures, Image.Image): return [('picture', False, partial(load_picture, pictures))]
@@ -789,22 +789,28 @@ def _out_names(names):
     stems = [str(Path(n).with_suffix('')) if n != 'picture' else f'{i:05d}' for i,n in enumerate(names)]
     return [(s if stems.count(s) == 1 else names[i])+'.png' for i,s in enumerate(stems)] if len(stems) < 5000 else [n+'.png' for n in names]
 
+def _shorter(x, size):
+    "A picture (3,h,w) whose shorter side is `size`"
+    return to_tensor(fit(to_pil(x), size, 'keep'))
+
 def _pad_to(x, multiple):
     "Mirror a picture (3,h,w) at its lower and right edge until its sides are multiples"
     return torch.from_numpy(np.pad(x.numpy(), [(0,0)]+[(0,-s % multiple) for s in x.shape[1:]], mode='reflect'))
 
-# %% ../nbs/00_data.ipynb #0000005d
+# %% ../nbs/00_data.ipynb #0000005e
 @torch.no_grad()
 def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        codec,
                        pictures,      # file, folder, Pillow picture, tensor in [-1,1], latent file (.pt .npy .safetensors), or a list of such
                        out=None,      # folder for PNGs, which keep the relative names of their sources
+                       size=None,     # resize the shorter side of pictures to this; latents stay as they are
                        batch=8,       # pictures of 256x256 at once, fewer when larger
                        tile=96,       # `fn` sees latents above this side in pieces; None: always whole
                        multiple=None, # sides are padded to multiples of this; default the codec's factor
                        scaled=True,   # whether latent files hold scaled latents
                       ):
     "Pictures of any size through `fn`: a list of tensors (3,h,w) on the CPU"
+    if size is not None and size < 1: raise ValueError(f'size is {size}: give the pixels of the shorter side, 1 or more')
     items = _sources(pictures, codec); names,done,todo = _out_names([n for n,*_ in items]),[],[]
     def flush():
         for x in _through(fn, codec, todo, tile, multiple or codec.factor, scaled): 
@@ -812,13 +818,13 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
             done.append(x)
         todo.clear()
     for name,latent,load in items:
-        x = load(); key = (latent, x.shape)
+        x = load() if latent or size is None else _shorter(load(), size); key = (latent, x.shape)
         if todo and (key != (todo[0][0], todo[0][1].shape) or len(todo) >= max(1, batch*65536//(x[0].numel()*(codec.factor**2 if latent else 1)))): flush()
         todo.append((latent, x))
     flush()
     return done
 
-# %% ../nbs/00_data.ipynb #0000005e
+# %% ../nbs/00_data.ipynb #0000005f
 def _through(fn, codec, todo, tile, multiple, scaled):
     "A batch of equal shapes, pictures or latents, through codec and function"
     if not todo: return []

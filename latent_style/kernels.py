@@ -9,7 +9,7 @@ __all__ = ['plain_kernels', 'use_fast', 'reflect', 'fold', 'conv_norm', 'conv_pa
 import contextlib, ctypes
 import torch, torch.nn.functional as F
 
-# %% ../nbs/00d_kernels.ipynb #00000005
+# %% ../nbs/00d_kernels.ipynb #00000006
 _fast = dict(on=True)
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def use_fast(x): # a batch
     "Whether `x` takes the fused CPU path"
     return _fast['on'] and x.device.type == 'cpu' and not torch.compiler.is_compiling()
 
-# %% ../nbs/00d_kernels.ipynb #00000008
+# %% ../nbs/00d_kernels.ipynb #00000009
 def reflect(x,          # (b,c,h,w)
             p=1,        # frame width, smaller than h and w
             relu=False, # rectify on the way
@@ -39,7 +39,7 @@ def reflect(x,          # (b,c,h,w)
         o[...,:p],o[...,p+w:] = o[...,p+1:2*p+1].flip(3),o[...,w-1:w+p-1].flip(3)
     return o
 
-# %% ../nbs/00d_kernels.ipynb #0000000b
+# %% ../nbs/00d_kernels.ipynb #0000000c
 def fold(g, # (b,c,h+2p,w+2p), changed in place
          p=1):
     "Adjoint of `reflect`: the gradient of the frame, added where it came from"
@@ -49,7 +49,7 @@ def fold(g, # (b,c,h+2p,w+2p), changed in place
     g[:,:,p+1:2*p+1] += g[:,:,:p].flip(2); g[:,:,h-1:h+p-1] += g[:,:,p+h:].flip(2)
     return g[:,:,p:p+h,p:p+w]
 
-# %% ../nbs/00d_kernels.ipynb #0000000e
+# %% ../nbs/00d_kernels.ipynb #0000000f
 def rows(x): return x.permute(0,2,3,1).reshape(-1, x.shape[1])
 def unrows(r, b, h, w): return r.view(b, h, w, -1).permute(0,3,1,2)
 def shifts(x, k): return [(i*k+j, slice(i, i+x.shape[2]-k+1), slice(j, j+x.shape[3]-k+1)) for i in range(k) for j in range(k)]
@@ -59,7 +59,7 @@ def kind(w):
     o,i,k = w.shape[:3]
     return 'point' if k == 1 and i > 1 else 'depth' if i == 1 else 'in' if i <= 8 < o else 'out' if o <= 8 < i else 'full'
 
-# %% ../nbs/00d_kernels.ipynb #00000011
+# %% ../nbs/00d_kernels.ipynb #00000012
 def gather(x, k):
     "All shifts of `x` side by side: one row of `k*k*c` numbers per position"
     h,w = x.shape[2]-k+1,x.shape[3]-k+1
@@ -74,7 +74,7 @@ def scatter(r, x, k):
     for n,i,j in shifts(x, k): gl[:,i,j] += r[:,:,:,n]
     return g
 
-# %% ../nbs/00d_kernels.ipynb #00000013
+# %% ../nbs/00d_kernels.ipynb #00000014
 def conv_in(x, w): return unrows(gather(x, w.shape[2]) @ w.permute(0,2,3,1).flatten(1).t(), len(x), x.shape[2]-w.shape[2]+1, x.shape[3]-w.shape[2]+1)
 
 def conv_out(x, w):
@@ -91,7 +91,7 @@ def conv(x, w):
     if t == 'point': return unrows(rows(x) @ w[:,:,0,0].t(), len(x), *x.shape[2:])
     return conv_in(x, w) if t == 'in' else conv_out(x, w) if t == 'out' else F.conv2d(x, w, groups=x.shape[1]//w.shape[1])
 
-# %% ../nbs/00d_kernels.ipynb #00000016
+# %% ../nbs/00d_kernels.ipynb #00000017
 def back_point(g, x, w, need_x):
     G = rows(g)
     return unrows(G @ w[:,:,0,0], len(x), *x.shape[2:]) if need_x else None, (rows(x).t() @ G).t().reshape(w.shape)
@@ -109,7 +109,7 @@ def back_out(g, x, w, need_x):
     gx = unrows(q @ w.permute(1,2,3,0).flatten(1).t(), b, h, wd) if need_x else None
     return gx, (q.t() @ rows(x)).view(k, k, len(w), c).permute(2,3,0,1)
 
-# %% ../nbs/00d_kernels.ipynb #00000017
+# %% ../nbs/00d_kernels.ipynb #00000018
 def back_taps(g, x, w):
     "Kernel gradient of a dense convolution, one matrix product per tap"
     G,gw,k = rows(g).t(),torch.empty_like(w),w.shape[2]
@@ -125,14 +125,14 @@ def conv_back(g, x, w, need_x=True):
     gx,gw,_ = torch.ops.aten.convolution_backward(g, x, w, None, [1,1], [0,0], [1,1], False, [0,0], x.shape[1]//w.shape[1], [need_x, not taps, False])
     return gx, back_taps(g, x, w) if taps else gw
 
-# %% ../nbs/00d_kernels.ipynb #0000001a
+# %% ../nbs/00d_kernels.ipynb #0000001b
 def norm_back(g, y, s): # s (b,c), float32 at least
     "Gradient before an instance norm that gave `y`, from the gradient `g` after it"
     n,s = y.shape[2]*y.shape[3],s.view(*y.shape[:2],1,1)
     mean = lambda t: (t.sum((2,3), keepdim=True)*s/n).to(g.dtype)
     return torch.mul(g, s.to(g.dtype)).sub_(mean(g)).addcmul_(y, mean(g*y), value=-1)
 
-# %% ../nbs/00d_kernels.ipynb #0000001d
+# %% ../nbs/00d_kernels.ipynb #0000001e
 class _ConvNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, p, relu, *ws):
@@ -156,7 +156,7 @@ class _ConvNorm(torch.autograd.Function):
             if ctx.relu: g = torch.ops.aten.threshold_backward(g, hs[0][:,:,p:p+h,p:p+w], 0)
         return g, None, None, *gws
 
-# %% ../nbs/00d_kernels.ipynb #0000001e
+# %% ../nbs/00d_kernels.ipynb #0000001f
 def _cast(x):
     "To the autocast type, where autocast is on"
     t = x.device.type
@@ -170,7 +170,7 @@ def conv_norm(x,          # (b,c,h,w)
     "Instance norm of the convolutions `ws` of the padded `x`; differentiable once"
     return _ConvNorm.apply(_cast(x), p, relu, *[_cast(w) for w in ws])
 
-# %% ../nbs/00d_kernels.ipynb #00000021
+# %% ../nbs/00d_kernels.ipynb #00000022
 class _ConvPad(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, w, p):
@@ -184,12 +184,12 @@ class _ConvPad(torch.autograd.Function):
         gx,gw = conv_back(g, *ctx.saved_tensors, ctx.needs_input_grad[0])
         return fold(gx, ctx.p) if gx is not None else None, gw, None
 
-# %% ../nbs/00d_kernels.ipynb #00000022
+# %% ../nbs/00d_kernels.ipynb #00000023
 def conv_pad(x, w, p): # p: width of the mirrored frame
     "Convolution of `x` in a mirrored frame; differentiable once"
     return _ConvPad.apply(_cast(x), _cast(w), p)
 
-# %% ../nbs/00d_kernels.ipynb #00000025
+# %% ../nbs/00d_kernels.ipynb #00000026
 def keep_pages():
     "Ask glibc's allocator to keep freed memory for the next maps; True if it agreed"
     try: mallopt = ctypes.CDLL(None).mallopt

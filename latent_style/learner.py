@@ -279,6 +279,7 @@ def plot_log(path,         # run folder, log file, or rows
         for k in g: ax.plot([r[x] for r in rows if k in r], [r[k] for r in rows if k in r], lw=1.2, label=k)
         ax.set_title(', '.join(g) if len(g)<3 else g[0].split('_')[0], fontsize=8); ax.tick_params(labelsize=7); ax.grid(alpha=.3)
         if len(g)>1: ax.legend(fontsize=6)
+        ax.set_xlabel(x, fontsize=7)
     if save: fig.savefig(save)
     return fig
 

@@ -11,12 +11,12 @@ import math
 from collections import namedtuple
 import torch, torch.nn.functional as F
 
-# %% ../nbs/02_losses.ipynb #00000005
+# %% ../nbs/02_losses.ipynb #00000006
 def l1(a, b):
     "Mean absolute difference"
     return (a-b).abs().mean()
 
-# %% ../nbs/02_losses.ipynb #0000000a
+# %% ../nbs/02_losses.ipynb #0000000b
 def _full(x): return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 def lsgan(logits, # any shape
@@ -25,7 +25,7 @@ def lsgan(logits, # any shape
     "Mean squared distance of `logits` to `target`"
     return (_full(logits)-target).square().mean()
 
-# %% ../nbs/02_losses.ipynb #0000000f
+# %% ../nbs/02_losses.ipynb #00000010
 def hinge_d(real, fake):
     "Real above 1, fake below -1; no reward for more"
     return F.relu(1-_full(real)).mean() + F.relu(1+_full(fake)).mean()
@@ -34,7 +34,7 @@ def hinge_g(fake):
     "Raise the fakes' logits"
     return -_full(fake).mean()
 
-# %% ../nbs/02_losses.ipynb #00000012
+# %% ../nbs/02_losses.ipynb #00000013
 def nonsat_d(real, fake):
     "Cross-entropy of real against 1 and fake against 0"
     return F.softplus(-_full(real)).mean() + F.softplus(_full(fake)).mean()
@@ -43,7 +43,7 @@ def nonsat_g(fake):
     "Cross-entropy of fake against 1"
     return F.softplus(-_full(fake)).mean()
 
-# %% ../nbs/02_losses.ipynb #00000015
+# %% ../nbs/02_losses.ipynb #00000016
 Adversarial = namedtuple('Adversarial', 'g d')
 families = dict(lsgan  = Adversarial(g=lambda fake: lsgan(fake, 1), d=lambda real,fake: .5*(lsgan(real, 1)+lsgan(fake, 0))),
                 hinge  = Adversarial(g=hinge_g, d=hinge_d),
@@ -54,7 +54,7 @@ def adversarial(kind='hinge'): # 'lsgan', 'hinge' or 'nonsat'
     if kind not in families: raise ValueError(f"adversarial kind {kind!r}: choose one of {', '.join(families)}")
     return families[kind]
 
-# %% ../nbs/02_losses.ipynb #0000001b
+# %% ../nbs/02_losses.ipynb #0000001c
 def r1(logits,     # D(x), any shape, computed with gradients from `x`
        x,          # real samples (b,...), requires_grad
        half=False, # the convention with a factor 1/2
@@ -64,14 +64,14 @@ def r1(logits,     # D(x), any shape, computed with gradients from `x`
     p = _full(g).flatten(1).square().sum(1).mean()
     return .5*p if half else p
 
-# %% ../nbs/02_losses.ipynb #00000020
+# %% ../nbs/02_losses.ipynb #00000021
 def lazy(i,        # step, counted from 0
          interval, # take the penalty on every `interval`-th step; 0: never
         ):
     "Factor of a lazy penalty at step `i`: `interval` on its turn, else 0"
     return float(interval) if interval and i % interval == 0 else 0.
 
-# %% ../nbs/02_losses.ipynb #00000023
+# %% ../nbs/02_losses.ipynb #00000024
 def diversity(fake1, fake2,
               margin=None, # no reward beyond this distance; None: unlimited
              ):
@@ -79,7 +79,7 @@ def diversity(fake1, fake2,
     d = l1(fake1, fake2)
     return d if margin is None else d.clamp(max=margin)
 
-# %% ../nbs/02_losses.ipynb #00000026
+# %% ../nbs/02_losses.ipynb #00000027
 def constant_then_linear(i,       # step, counted from 0
                          n_const, # steps at full value
                          n_decay, # steps to fall to 0
@@ -87,7 +87,7 @@ def constant_then_linear(i,       # step, counted from 0
     "Factor 1 for `n_const` steps, then a line that reaches 0 at step `n_const+n_decay`"
     return min(1., max(0., 1-(i-n_const)/n_decay)) if n_decay else float(i < n_const)
 
-# %% ../nbs/02_losses.ipynb #00000029
+# %% ../nbs/02_losses.ipynb #0000002a
 def warmup(i, n): # step; steps of the warm-up
     "A line that reaches 1 on the last of `n` steps"
     return min(1., (i+1)/n) if n else 1.
@@ -106,7 +106,7 @@ def linear(i, n_steps, n_warmup=0, min_ratio=0.):
     t = min(1., max(0., (i-n_warmup)/max(1, n_steps-n_warmup)))
     return warmup(i, n_warmup) * (1-(1-min_ratio)*t)
 
-# %% ../nbs/02_losses.ipynb #0000002c
+# %% ../nbs/02_losses.ipynb #0000002d
 def decay(i,   # steps (or epochs) done so far, from 0; fractions are welcome
           n,   # as many until 0
           w=1.,# value at the start

@@ -10,19 +10,19 @@ import contextlib
 import torch, torch.nn as nn, torch.nn.functional as F
 from .kernels import plain_kernels, use_fast, conv_norm, conv_pad, keep_pages
 
-# %% ../nbs/01_models.ipynb #00000005
+# %% ../nbs/01_models.ipynb #00000006
 def n_params(net): # a module
     "How many numbers `net` learns; shared ones count once"
     return sum(p.numel() for p in net.parameters())
 
-# %% ../nbs/01_models.ipynb #0000000e
+# %% ../nbs/01_models.ipynb #0000000f
 def _conv_layers(conv, c):
     "One mirror-padded convolution of the block, as a list of layers"
     if conv == 'pointwise': return [nn.Conv2d(c, c, 1, bias=False)]
     if conv == 'dense': return [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3, bias=False)]
     return [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3, groups=c, bias=False), nn.Conv2d(c, c, 1, bias=False)]
 
-# %% ../nbs/01_models.ipynb #00000011
+# %% ../nbs/01_models.ipynb #00000012
 class ResnetBlock(nn.Module):
     "x + norm(conv(relu(norm(conv(x)))))"
     def __init__(self, c, conv='separable'):
@@ -36,7 +36,7 @@ class ResnetBlock(nn.Module):
         n,p = len(ws)//2,ws[0].shape[2]//2
         return x + conv_norm(conv_norm(x, ws[:n], p), ws[n:], p, relu=True)
 
-# %% ../nbs/01_models.ipynb #00000014
+# %% ../nbs/01_models.ipynb #00000015
 def init_normal_(net, std=.02):
     "Convolution weights from N(0,`std`²), biases 0"
     for m in net.modules():
@@ -46,7 +46,7 @@ def init_normal_(net, std=.02):
         if hasattr(m, 'iterate'): m.iterate(10)
     return net
 
-# %% ../nbs/01_models.ipynb #00000015
+# %% ../nbs/01_models.ipynb #00000016
 _kernels = dict(separable=5, dense=7, pointwise=1)
 
 def _check_generator(c_in, c_out, conv, k, residual, act):
@@ -55,7 +55,7 @@ def _check_generator(c_in, c_out, conv, k, residual, act):
     if residual and c_in != c_out: raise ValueError(f'residual=True adds the input, so c_in={c_in} and c_out={c_out} must be equal')
     if k % 2 == 0 or (conv == 'pointwise' and k != 1): raise ValueError(f"k={k}: must be odd, and 1 for conv='pointwise'")
 
-# %% ../nbs/01_models.ipynb #00000016
+# %% ../nbs/01_models.ipynb #00000017
 class ResnetGenerator(nn.Module):
     "Constant-resolution residual generator of latent CycleGAN"
     def __init__(self,
@@ -97,7 +97,7 @@ class ResnetGenerator(nn.Module):
         if x.dim() != 4 or x.shape[1] != self.c_in: raise ValueError(f'expected a batch (b,{self.c_in},h,w), got {tuple(x.shape)}')
         if min(x.shape[2:]) <= max(self.p, 1): raise ValueError(f'{x.shape[2]}x{x.shape[3]} is too small to mirror a frame of {max(self.p, 1)}')
 
-# %% ../nbs/01_models.ipynb #00000018
+# %% ../nbs/01_models.ipynb #00000019
 def _second_name(net, state, prefix, *_):
     head = max(int(k.split('.')[1]) for k in net.state_dict() if k.startswith('net.') and k.endswith('.bias'))
     for part in ('weight','bias'):
@@ -105,7 +105,7 @@ def _second_name(net, state, prefix, *_):
         if not hasattr(net, 'output_conv'): state.pop(a, None)
         elif a in state or b in state: state.setdefault(a, state.get(b)); state.setdefault(b, state[a])
 
-# %% ../nbs/01_models.ipynb #00000025
+# %% ../nbs/01_models.ipynb #00000026
 class SNConv2d(nn.Conv2d):
     "Convolution whose weight is divided by its largest singular value"
     def __init__(self, c_in, c_out, k, stride=1, padding=0, bias=True):
@@ -134,7 +134,7 @@ class SNConv2d(nn.Conv2d):
 
     def forward(self, x): return self._conv_forward(x, self.normed(), self.bias)
 
-# %% ../nbs/01_models.ipynb #0000002a
+# %% ../nbs/01_models.ipynb #0000002b
 @contextlib.contextmanager
 def frozen(*nets):
     "Inside, the parameters of `nets` want no gradient; afterwards each is as it was"
@@ -145,7 +145,7 @@ def frozen(*nets):
     finally:
         for p,r in ps: p.requires_grad_(r)
 
-# %% ../nbs/01_models.ipynb #0000002d
+# %% ../nbs/01_models.ipynb #0000002e
 class PatchDiscriminator(nn.Module):
     "A map of logits: how real every patch of `x` looks"
     def __init__(self,

@@ -13,7 +13,7 @@ import math
 import torch, torch.nn as nn, torch.nn.functional as F
 from .models import SNConv2d, n_params
 
-# %% ../nbs/01a_models_style.ipynb #00000005
+# %% ../nbs/01a_models_style.ipynb #00000006
 def groups_for(c): # channels
     "32 groups, or the most that divide `c`"
     return math.gcd(32, c)
@@ -31,7 +31,7 @@ class AdaptiveNorm(nn.Module):
         gamma,beta = self.fc(s)[:,:,None,None].chunk(2, 1)
         return torch.addcmul(beta, 1+gamma, self.norm(x)) if x.dtype == beta.dtype else (1+gamma)*self.norm(x)+beta
 
-# %% ../nbs/01a_models_style.ipynb #0000000a
+# %% ../nbs/01a_models_style.ipynb #0000000b
 class StyledBlock(nn.Module):
     "x + conv(act(norm(conv(act(norm(x,s))),s)))"
     def __init__(self, c, n_s, norm='in'):
@@ -45,7 +45,7 @@ class StyledBlock(nn.Module):
         for name,conv in zip(self.names, (self.conv1, self.conv2)): h = conv(F.leaky_relu(getattr(self, name)(h, s), .2))
         return x + h
 
-# %% ../nbs/01a_models_style.ipynb #0000000c
+# %% ../nbs/01a_models_style.ipynb #0000000d
 class StyledGenerator(nn.Module):
     "Generator of latent StarGAN v2: keeps the latent's size, writes the style in its residual blocks"
     def __init__(self,
@@ -71,13 +71,13 @@ class StyledGenerator(nn.Module):
 
     def forward(self, x, s): return self.styled(self.encoder(x), x, s)
 
-# %% ../nbs/01a_models_style.ipynb #00000010
+# %% ../nbs/01a_models_style.ipynb #00000011
 def pick(outs, # one output (b,...) per domain
          y):   # (b,) long
     "Row `i` of the output of domain `y[i]`"
     return torch.stack(list(outs), 1)[torch.arange(len(y), device=y.device), y]
 
-# %% ../nbs/01a_models_style.ipynb #00000012
+# %% ../nbs/01a_models_style.ipynb #00000013
 class MappingNetwork(nn.Module):
     "A style of domain `y` from noise `z`"
     def __init__(self,
@@ -98,7 +98,7 @@ class MappingNetwork(nn.Module):
         h = self.shared(z)
         return pick((u(h) for u in self.unshared), y)
 
-# %% ../nbs/01a_models_style.ipynb #00000014
+# %% ../nbs/01a_models_style.ipynb #00000015
 class StyleEncoder(nn.Module):
     "The style of the latent `x`, seen as a member of domain `y`"
     def __init__(self, n_domains, c=4, n_s=64, width=128):
@@ -111,7 +111,7 @@ class StyleEncoder(nn.Module):
         h = self.shared(x).mean((2,3))
         return pick((u(h) for u in self.unshared), y)
 
-# %% ../nbs/01a_models_style.ipynb #00000016
+# %% ../nbs/01a_models_style.ipynb #00000017
 class DomainDiscriminator(nn.Module):
     "Logits that say how real `x` looks as a member of domain `y`: a map, 8x8 for a 32x32 latent"
     def __init__(self, n_domains, c=4, width=64, sn=True):
@@ -122,7 +122,7 @@ class DomainDiscriminator(nn.Module):
 
     def forward(self, x, y): return self.main(x)[torch.arange(len(y), device=y.device), y]
 
-# %% ../nbs/01a_models_style.ipynb #00000019
+# %% ../nbs/01a_models_style.ipynb #0000001a
 def sinusoid(t,        # (b,), in [0,1]
              dim=256,  # numbers out, even
              scale=1000.):
@@ -131,7 +131,7 @@ def sinusoid(t,        # (b,), in [0,1]
     a = scale*t[:,None]*w
     return torch.cat([a.cos(), a.sin()], 1)
 
-# %% ../nbs/01a_models_style.ipynb #0000001b
+# %% ../nbs/01a_models_style.ipynb #0000001c
 class TimeEmbedding(nn.Module):
     "A learnt vector for a time"
     def __init__(self, dim=256, scale=1000.):
@@ -141,7 +141,7 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t): return self.mlp(sinusoid(t, self.dim, self.scale))
 
-# %% ../nbs/01a_models_style.ipynb #0000001d
+# %% ../nbs/01a_models_style.ipynb #0000001e
 class StyleTable(nn.Module):
     "A learnt vector per label; label `n_styles` means no style"
     def __init__(self, n_styles, dim=256, null='row'):
@@ -156,7 +156,7 @@ class StyleTable(nn.Module):
         avg = torch.where(self.avg_style_embedding.any(), self.avg_style_embedding, self.embedding.weight.mean(0))
         return torch.where((y == self.n)[:,None], avg, self.embedding(y.clamp(max=self.n-1)))
 
-# %% ../nbs/01a_models_style.ipynb #0000001f
+# %% ../nbs/01a_models_style.ipynb #00000020
 class AdaGN(nn.Module):
     "scale(s)·groupnorm(x) + shift(s); `proj` may be shared between layers"
     def __init__(self, c, proj):
@@ -174,7 +174,7 @@ def style_proj(n_s, c):
     nn.init.zeros_(l.weight); nn.init.zeros_(l.bias); nn.init.ones_(l.bias[:c])
     return l
 
-# %% ../nbs/01a_models_style.ipynb #00000021
+# %% ../nbs/01a_models_style.ipynb #00000022
 class IsoBlock(nn.Module):
     "x + gamma·pw(gelu(pw(AdaGN(dw(x)))))"
     def __init__(self, c, proj, k=7, gamma=1e-6):
@@ -186,7 +186,7 @@ class IsoBlock(nn.Module):
 
     def forward(self, x, s): return x + self.gamma*self.pwconv2(F.gelu(self.pwconv1(self.adagn(self.dwconv(x), s))))
 
-# %% ../nbs/01a_models_style.ipynb #00000022
+# %% ../nbs/01a_models_style.ipynb #00000023
 class IsoNext(nn.Module):
     "Velocity `v(x, t, y)`, shaped like `x`"
     def __init__(self,
@@ -223,7 +223,7 @@ class IsoNext(nn.Module):
 
     def forward(self, x, t, y): return self.velocity(x, self.cond(t, y))
 
-# %% ../nbs/01a_models_style.ipynb #00000026
+# %% ../nbs/01a_models_style.ipynb #00000027
 class PixelBlock(nn.Module):
     "(shortcut + residual)/√2, optionally with affine instance norms, optionally halving the size"
     def __init__(self, c_in, c_out, norm=False, down=False):
@@ -240,7 +240,7 @@ class PixelBlock(nn.Module):
         x = half(x) # a 1x1 convolution and an average commute: average first, it is cheaper
         return ((self.conv1x1(x) if hasattr(self, 'conv1x1') else x) + h)/math.sqrt(2)
 
-# %% ../nbs/01a_models_style.ipynb #00000028
+# %% ../nbs/01a_models_style.ipynb #00000029
 class StyledPixelBlock(nn.Module):
     "The same with adaptive norms, optionally doubling the size; without a shortcut when `skip` is False"
     def __init__(self, c_in, c_out, n_s=64, up=False, skip=True):
@@ -258,7 +258,7 @@ class StyledPixelBlock(nn.Module):
         x = self.conv1x1(x) if hasattr(self, 'conv1x1') else x # before doubling: the same, on a quarter of the positions
         return (double(x) + h)/math.sqrt(2)
 
-# %% ../nbs/01a_models_style.ipynb #0000002a
+# %% ../nbs/01a_models_style.ipynb #0000002b
 class HighPass(nn.Module):
     "Edges of every channel"
     def __init__(self, w=1.):
@@ -268,7 +268,7 @@ class HighPass(nn.Module):
 
     def forward(self, x): return F.conv2d(x, self.filter.expand(x.shape[1],1,3,3), padding=1, groups=x.shape[1])
 
-# %% ../nbs/01a_models_style.ipynb #0000002c
+# %% ../nbs/01a_models_style.ipynb #0000002d
 def init_he_(net):
     "Weights of convolutions and linear layers from He's normal distribution, biases 0"
     for m in net.modules():
@@ -283,7 +283,7 @@ def halvings(size): # side of the picture, a power of two from 32 on
     if 2**n != size or n < 5: raise ValueError(f'size={size}: pixel networks need a power of two, 32 or more')
     return n,2**14//size
 
-# %% ../nbs/01a_models_style.ipynb #0000002e
+# %% ../nbs/01a_models_style.ipynb #0000002f
 class PixelGenerator(nn.Module):
     "Generator of pixel StarGAN v2: halve to 16x16 (8x8 with `w_hpf`), write the style while doubling back"
     def __init__(self,
@@ -315,7 +315,7 @@ class PixelGenerator(nn.Module):
             if side in kept: x = x + self.hpf(F.interpolate(masks[int(side > 32)], size=side, mode='bilinear')*kept[side])
         return self.to_rgb(x)
 
-# %% ../nbs/01a_models_style.ipynb #00000031
+# %% ../nbs/01a_models_style.ipynb #00000032
 def _trunk(size, c_max, last):
     "Layers from a picture to one position of `c_max` channels; `last` layers go on from there"
     n,c = halvings(size); c = min(c, c_max); layers = [nn.Conv2d(3, c, 3, padding=1)]
@@ -323,7 +323,7 @@ def _trunk(size, c_max, last):
         o = min(2*c, c_max); layers.append(PixelBlock(c, o, down=True)); c = o
     return nn.Sequential(*layers, nn.LeakyReLU(.2), nn.Conv2d(c, c, 4), nn.LeakyReLU(.2), *last(c))
 
-# %% ../nbs/01a_models_style.ipynb #00000032
+# %% ../nbs/01a_models_style.ipynb #00000033
 class PixelStyleEncoder(nn.Module):
     "The style of the picture `x`, seen as a member of domain `y`"
     def __init__(self, n_domains, size=256, n_s=64, c_max=512):

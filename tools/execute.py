@@ -2,6 +2,7 @@
 
     python tools/execute.py                     all notebooks
     python tools/execute.py nbs/00_data.ipynb   this one
+    python tools/execute.py --long nbs/...      also the cells marked `eval: false`: the real runs, minutes to hours
 
 The cells that nbdev_test skips (`eval: false`, and the flags named in settings.ini) are skipped here too and keep
 the outputs they have, so a long run's results survive. A notebook with a failing cell is left as it was."""
@@ -9,7 +10,7 @@ import argparse, os, sys, time
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
-os.environ.update(PYTHONPATH=str(root), PYTHONHASHSEED='0', IN_TEST='1', HF_HUB_OFFLINE='1', OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0')
+os.environ.update(PYTHONPATH=str(root), PYTHONHASHSEED='0', IN_TEST='1', HF_HUB_OFFLINE='1', OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='10000')
 
 import nbformat
 from nbclient import NotebookClient
@@ -32,12 +33,13 @@ class Client(NotebookClient):
 
 def execute(f,            # notebook
             timeout=900,  # seconds for one cell
-            widgets=False # keep the widgets' state, for a page that shows them
+            widgets=False,# keep the widgets' state, for a page that shows them
+            long=False    # run the cells marked `eval: false` too
            ):
     "Run `f` from top to bottom and write its outputs into it"
     nb,flags = nbformat.read(f, as_version=4),set(get_config(path=f).tst_flags.split())
     code = [(i,c) for i,c in enumerate(nb.cells) if c.cell_type == 'code']
-    run = [(i,c) for i,c in code if not skipped(c, flags)]
+    run = [(i,c) for i,c in code if not skipped(c, flags) or long and 'eval: false' in c.source]
     for _,c in run: c.outputs,c.execution_count = [],None
     client = Client(nb, timeout=timeout, kernel_name='python3', coalesce_streams=True, store_widget_state=widgets,
                     resources={'metadata': {'path': str(f.parent)}})
@@ -57,10 +59,11 @@ def main():
     p.add_argument('notebooks', nargs='*', type=Path)
     p.add_argument('--timeout', type=int, default=900, help='seconds for one cell')
     p.add_argument('--widgets', action='store_true', help="keep the widgets' state")
+    p.add_argument('--long', action='store_true', help='run the cells marked `eval: false` too')
     a,failed = p.parse_args(),[]
     for f in a.notebooks or sorted((root/'nbs').glob('*.ipynb')):
         t = time.time()
-        try: execute(f.resolve(), a.timeout, a.widgets)
+        try: execute(f.resolve(), a.timeout, a.widgets, a.long)
         except CellExecutionError as e:
             failed.append(f.name)
             print(f'{f.name}: FAILED\n{e}', file=sys.stderr, flush=True)
