@@ -15,9 +15,9 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -q
 
-# Waiting threads that spin steal the cores from working ones; nothing here needs the network once installed.
+# Waiting threads spin for a moment and then sleep: spinning on, they would steal the cores from working ones. Nothing here needs the network once installed.
 export OMP_WAIT_POLICY ?= passive
-export GOMP_SPINCOUNT ?= 0
+export GOMP_SPINCOUNT ?= 10000
 export HF_HUB_OFFLINE ?= 1
 # Another environment that happens to be active stays out of ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV

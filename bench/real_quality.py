@@ -24,6 +24,7 @@ def options():
     p.add_argument('--method', default='cyclegan', choices=methods)
     p.add_argument('--src', default='photo'); p.add_argument('--trg', default='monet')
     p.add_argument('--minutes', type=float, default=20, help='training time')
+    p.add_argument('--steps', type=int, help='so many steps instead of as many as fit into --minutes')
     p.add_argument('--preset', default='laptop')
     p.add_argument('--size', type=int, default=256, help='side of the pictures in pixels')
     p.add_argument('--set', nargs='*', default=[], metavar='KEY=VALUE', help='more options of train (values as JSON)')
@@ -54,8 +55,10 @@ def train(o, codec, run):
         t = time.perf_counter(); encode_folder(Path(d)/'pictures', Path(d)/'store', codec=codec, size=o.size)
         enc,t,cpu = time.perf_counter()-t,time.perf_counter(),time.process_time()
         go = lambda path,**kw: method.train(Path(d)/'store', path=path, domains=(o.src,o.trg), preset=o.preset, seed=o.seed, **extra, **kw)
-        speed = go(Path(d)/'speed', n_steps=60, log_every=30, sample_every=1000, progress=False)      # the second half, after warm-up
-        n_steps = int(60*o.minutes*speed.row['samples_per_sec']/speed.batch_size); print(f'{n_steps} steps fit into {o.minutes:g} minutes')
+        n_steps = o.steps
+        if not n_steps:
+            speed = go(Path(d)/'speed', n_steps=60, log_every=30, sample_every=1000, progress=False)      # the second half, after warm-up
+            n_steps = int(60*o.minutes*speed.row['samples_per_sec']/speed.batch_size); print(f'{n_steps} steps fit into {o.minutes:g} minutes')
         t,cpu = time.perf_counter(),time.process_time()
         go(run, n_steps=n_steps, sample_every=max(1, n_steps//10), ckpt_every=max(1, n_steps//10))
         return dict(encode_s=enc, train_s=time.perf_counter()-t, train_cpu_s=time.process_time()-cpu)

@@ -16,14 +16,14 @@ from PIL import Image,ImageDraw
 from torch import nn
 from safetensors.torch import save_file
 
-# %% ../nbs/00b_codec.ipynb #00000005
+# %% ../nbs/00b_codec.ipynb #00000006
 def psnr(x, # (b,3,h,w) in [-1,1]
          y, # likewise
         ):
     "Peak signal-to-noise ratio per picture in dB, (b,)"
     return -10*(((x-y)/2).square().mean((1,2,3))+1e-10).log10()
 
-# %% ../nbs/00b_codec.ipynb #00000008
+# %% ../nbs/00b_codec.ipynb #00000009
 def pca(x,   # pictures (b,3,h,w)
         k=4, # directions kept
         p=8, # side of a patch
@@ -34,7 +34,7 @@ def pca(x,   # pictures (b,3,h,w)
     e,u = torch.linalg.eigh((v-m).T@(v-m)/len(v))
     return m.float(), u[:,-k:].flip(1).T.float(), e[-k:].flip(0).clamp(min=1e-8).sqrt().float()
 
-# %% ../nbs/00b_codec.ipynb #0000000d
+# %% ../nbs/00b_codec.ipynb #0000000e
 class Res(nn.Module):
     "Two 3x3 convolutions beside the way through"
     def __init__(self, c): # channels
@@ -45,7 +45,7 @@ class Res(nn.Module):
         for m in (self.a,self.b): nn.init.zeros_(m.bias)
     def forward(self, x): return x + self.b(F.relu(self.a(F.relu(x))))
 
-# %% ../nbs/00b_codec.ipynb #0000000e
+# %% ../nbs/00b_codec.ipynb #0000000f
 def _blocks(c, n): return [Res(c) for _ in range(n)]
 
 def _zeros(conv):
@@ -62,7 +62,7 @@ def decoder(a,b,n_a,n_b,c_z):
     return nn.Sequential(nn.Conv2d(c_z,b,3,padding=1), *_blocks(b,n_b), nn.ReLU(), nn.Conv2d(b,4*a,1),
         nn.PixelShuffle(2), *_blocks(a,n_a), nn.ReLU(), _zeros(nn.Conv2d(a,48,3,padding=1)), nn.PixelShuffle(4))
 
-# %% ../nbs/00b_codec.ipynb #0000000f
+# %% ../nbs/00b_codec.ipynb #00000010
 class TinyAE(nn.Module):
     "Autoencoder of factor 8: a linear codec of 8x8 patches, and a network for what that misses"
     def __init__(self, c_z=4,         # channels of the latent
@@ -75,7 +75,7 @@ class TinyAE(nn.Module):
     def encode(self, x): return self.lin_e(F.pixel_unshuffle(x,8)) + self.enc(x)
     def decode(self, z): return F.pixel_shuffle(self.lin_d(z),8) + self.dec(z)
 
-# %% ../nbs/00b_codec.ipynb #00000011
+# %% ../nbs/00b_codec.ipynb #00000012
 @torch.no_grad()
 def start_linear(net, x): # TinyAE; pictures (b,3,h,w)
     "Begin as the best linear codec of `x`, latents of unit variance"
@@ -90,7 +90,7 @@ def round_trip(net, x, batch=8): # TinyAE; pictures (b,3,h,w) in [-1,1]; how man
     "Pictures encoded and decoded, in [-1,1]"
     return torch.cat([net.decode(net.encode(v)).float().clamp(-1,1) for v in x.split(batch)])
 
-# %% ../nbs/00b_codec.ipynb #00000015
+# %% ../nbs/00b_codec.ipynb #00000016
 def power_noise(rng,   # numpy Generator
                 n,     # how many
                 size,  # side
@@ -104,7 +104,7 @@ def power_noise(rng,   # numpy Generator
     x = np.fft.irfft2(spec, s=(size,size)).astype(np.float32)
     return x/x.std((1,2), keepdims=True)
 
-# %% ../nbs/00b_codec.ipynb #00000017
+# %% ../nbs/00b_codec.ipynb #00000018
 def colours(rng, n):
     "`n` colours of one picture, wide in lightness and narrow in hue, (n,3) in [0,1]"
     lum = rng.uniform(.25,.7) + rng.uniform(.08,.3)*rng.standard_normal((n,1))
@@ -120,7 +120,7 @@ def cloud(rng, size):
     ramp = np.linspace(-1,1,size)[:,None,None] * rng.normal(0,.15,3)
     return (np.einsum('chw,cd->hwd', a, mix) + rng.uniform(.3,.65) + ramp).clip(0,1).astype(np.float32)
 
-# %% ../nbs/00b_codec.ipynb #00000019
+# %% ../nbs/00b_codec.ipynb #0000001a
 def leaf(rng, kind, # 'blob', 'polygon' or 'stroke'
          c,         # centre (2,)
          r,         # radius
@@ -139,7 +139,7 @@ def radii(rng, n, size):
     r = (lo**-g + rng.uniform(size=n)*(hi**-g-lo**-g))**(-1/g)
     return np.concatenate([np.full(6,size*.5), np.sort(r)[::-1] if rng.uniform()<.5 else r])
 
-# %% ../nbs/00b_codec.ipynb #0000001a
+# %% ../nbs/00b_codec.ipynb #0000001b
 def leaf_map(rng, size):
     "Which leaf is seen at each pixel (size,size), their centres (n,2) and radii (n)"
     kinds = ['blob','polygon','stroke']
@@ -153,7 +153,7 @@ def leaf_map(rng, size):
         draw.polygon(leaf(rng, k, c[i], r[i], ang), fill=i)
     return np.asarray(im), c, r
 
-# %% ../nbs/00b_codec.ipynb #0000001c
+# %% ../nbs/00b_codec.ipynb #0000001d
 def textures(rng, size):
     "What leaves may carry: fine grain, coarse grain, a grating, a soft shade; (4,size,size)"
     y,x = np.mgrid[:size,:size].astype(np.float32)
@@ -171,7 +171,7 @@ def shades(rng, ids, c, r):
     slope = g[ids,0]*(x-c[ids,0]) + g[ids,1]*(y-c[ids,1])
     return amp[ids]*textures(rng, size)[which[ids],y,x] + slope.clip(-.3,.3)
 
-# %% ../nbs/00b_codec.ipynb #0000001d
+# %% ../nbs/00b_codec.ipynb #0000001e
 def lens(rng, x):
     "A little blur and a little noise, sometimes"
     if rng.uniform()<.4:
@@ -191,7 +191,7 @@ def leaves(rng, size=128):
     x = (col[ids] + shades(rng, ids, c, r)[...,None]).clip(0,1)
     return x.reshape(size,2,size,2,3).mean((1,3))
 
-# %% ../nbs/00b_codec.ipynb #0000001e
+# %% ../nbs/00b_codec.ipynb #0000001f
 def invent(i,        # which picture
            seed=0,
            size=128, # side
@@ -203,7 +203,7 @@ def invent(i,        # which picture
     if kind>.7: x = np.where((leaf_map(rng, size)[0]%2==0)[...,None], x, leaves(rng, size))  # two pictures in one
     return torch.from_numpy((lens(rng, x)*255+.5).astype(np.uint8)).permute(2,0,1).contiguous()
 
-# %% ../nbs/00b_codec.ipynb #00000021
+# %% ../nbs/00b_codec.ipynb #00000022
 def painted_pool(n,       # scenes
                  seed=1,  # which world
                  first=0, # index of the first scene
@@ -216,7 +216,7 @@ def painted_pool(n,       # scenes
         out += [((paint(scenes, m, size)+1)*127.5).round().byte() for m in MANNERS]
     return torch.cat(out)
 
-# %% ../nbs/00b_codec.ipynb #00000023
+# %% ../nbs/00b_codec.ipynb #00000024
 def turned(x,    # pictures (b,3,h,h) in [0,1]
            rng): # numpy Generator
     "Each flipped, turned, its channels swapped and its contrast changed at random"
@@ -241,7 +241,7 @@ def crops(pools,   # uint8 tensors (n,3,s,s)
         out.append(pools[k][i,:,a:a+size,b:b+size])
     return turned(torch.stack(out).float()/255, rng)*2-1
 
-# %% ../nbs/00b_codec.ipynb #00000026
+# %% ../nbs/00b_codec.ipynb #00000027
 def orthogonal(g, n=5): # matrix (r,c); Newton-Schulz steps
     "About the orthogonal matrix nearest to `g`: all its singular values drawn towards 1"
     x = g.bfloat16() if g.shape[0]<=g.shape[1] else g.T.bfloat16()
@@ -251,7 +251,7 @@ def orthogonal(g, n=5): # matrix (r,c); Newton-Schulz steps
         x = 3.4445*x + (-4.7750*a + 2.0315*a@a)@x
     return (x if g.shape[0]<=g.shape[1] else x.T).float()
 
-# %% ../nbs/00b_codec.ipynb #00000028
+# %% ../nbs/00b_codec.ipynb #00000029
 class Muon(torch.optim.Optimizer):
     "Momentum whose step is made orthogonal, for the convolutions (Jordan et al. 2024)"
     def __init__(self, params, lr=.01, beta=.95): super().__init__(params, dict(lr=lr, beta=beta))
@@ -263,7 +263,7 @@ class Muon(torch.optim.Optimizer):
                 u = p.grad.lerp(m, g['beta']).flatten(1)
                 p.add_(orthogonal(u).view_as(p), alpha=-g['lr']*max(1, u.shape[0]/u.shape[1])**.5)
 
-# %% ../nbs/00b_codec.ipynb #00000029
+# %% ../nbs/00b_codec.ipynb #0000002a
 def optimizers(net, lr):
     "Muon for the convolutions inside, Adam for the linear codec, the first convolutions and the biases"
     inner = [p for n,p in net.named_parameters() if p.ndim==4 and n[:3]!='lin' and n not in ('enc.1.weight','dec.0.weight')]
@@ -274,7 +274,7 @@ def rate(i, n, warm=100):
     "Factor of the learning rate at step `i` of `n`: up, level, and down to zero over the last half"
     return min(1, (i+1)/warm, 2*(n-i)/n)
 
-# %% ../nbs/00b_codec.ipynb #0000002a
+# %% ../nbs/00b_codec.ipynb #0000002b
 def codec_loss(net, x,    # TinyAE; pictures (b,3,h,w)
                sigma=.03, # noise added to the latent, in parts of its deviation
                generator=None):
@@ -285,7 +285,7 @@ def codec_loss(net, x,    # TinyAE; pictures (b,3,h,w)
         y = net.decode(z + sigma*z.detach().std((0,2,3), keepdim=True)*e)
     return (y.float()-x).square().mean((1,2,3))
 
-# %% ../nbs/00b_codec.ipynb #0000002b
+# %% ../nbs/00b_codec.ipynb #0000002c
 def codec_step(net, opts, x, f, sigma, generator=None):
     "One update at the factor `f` of the learning rates; the mean squared error"
     err = codec_loss(net, x, sigma, generator)
@@ -296,7 +296,7 @@ def codec_step(net, opts, x, f, sigma, generator=None):
         o.step()
     return err.mean().item()
 
-# %% ../nbs/00b_codec.ipynb #0000002c
+# %% ../nbs/00b_codec.ipynb #0000002d
 @torch.no_grad()
 def save_codec(net, path, x, # TinyAE; folder; pictures (b,3,h,w) whose latents get mean 0 and variance 1
                **info):      # further entries of config.json
@@ -310,7 +310,7 @@ def save_codec(net, path, x, # TinyAE; folder; pictures (b,3,h,w) whose latents 
     for a,b in (('model.tmp','model.safetensors'),('config.tmp','config.json')): os.replace(path/a, path/b)
     return cfg
 
-# %% ../nbs/00b_codec.ipynb #0000002d
+# %% ../nbs/00b_codec.ipynb #0000002e
 def save_state(path, net, opts, log):
     "What `train_codec` needs to go on, and its log"
     torch.save(dict(net=net.state_dict(), opts=[o.state_dict() for o in opts], log=log), path/'state.tmp')
@@ -334,7 +334,7 @@ def row(i, errs, t, net, val):
     r = dict(i=i, mse=float(np.mean(errs)), wall=round(float(t[0]),1), cpu=round(float(t[1]),1))
     return r if val is None else dict(r, psnr=psnr(round_trip(net, val), val).mean().item())
 
-# %% ../nbs/00b_codec.ipynb #0000002e
+# %% ../nbs/00b_codec.ipynb #0000002f
 def train_codec(pools,       # uint8 pictures to learn from, tensors (n,3,s,s)
                 shares,      # part of a batch from each
                 path,        # folder of the run

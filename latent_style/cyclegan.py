@@ -264,11 +264,11 @@ def load_run(path,          # run folder, or a checkpoint file of an older laten
              codec=None,    # codec instead of the one in the run's configuration
              ema=True,      # averaged weights, where the run kept them
              step=None,     # step of the checkpoint; `None`: the best, or else the newest
-             device=None,   # where to compute
+             device=None,   # where to compute; `None`: the best there is
              **legacy):     # options of `load_legacy`
     "A `Translator` for a finished or unfinished run"
     path = Path(path)
-    if path.is_file(): return load_legacy(path, codec, **legacy).to(device or 'cpu')
+    if path.is_file(): return load_legacy(path, codec, **legacy).to(device or best_device())
     if not (path/'config.json').exists(): raise FileNotFoundError(f'{path} is not a run folder: there is no config.json in it')
     o = SimpleNamespace(**json.loads((path/'config.json').read_text()))
     if o.method != 'cyclegan': raise ValueError(f'{path} is a run of {o.method!r}, not of cyclegan')
@@ -278,7 +278,7 @@ def load_run(path,          # run folder, or a checkpoint file of an older laten
     if not ck.exists(): raise FileNotFoundError(f'{ck}: no such checkpoint; there are {", ".join(str(int(p.name[5:])) for p in checkpoints(path))}')
     avg = '_ema' if ema and o.ema else ''
     load_weights(ck/'weights.safetensors', {f'{k}{avg}': nets[k] for k in 'GF'})
-    return Translator(nets['G'], nets['F'], codec, o.domains, o.gain, vars(o)).to(device or 'cpu')
+    return Translator(nets['G'], nets['F'], codec, o.domains, o.gain, vars(o)).to(device or best_device())
 
 # %% ../nbs/03_cyclegan.ipynb #0000002d
 def translate(run,             # run folder, checkpoint file, or a `Translator`
@@ -288,11 +288,11 @@ def translate(run,             # run folder, checkpoint file, or a `Translator`
               size=None,       # resize the shorter side to this; `None`: as it is
               out=None,        # folder for the results
               seed=0,          # accepted by every method; this one draws nothing
-              device=None,     # where to compute
+              device=None,     # where to compute; `None`: the best there is
               **kw):           # options of `load_run`
     "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
     t = run if isinstance(run, Translator) else load_run(run, device=device, **kw)
-    return translate_pictures(lambda z: t(z, to, strength), t.codec, pictures, out=out, **(dict(size=size) if size else {}))
+    return translate_pictures(lambda z: t(z, to, strength), t.codec, pictures, out=out, size=size)
 
 # %% ../nbs/03_cyclegan.ipynb #0000003c
 def generator_from(sd):    # state dict of a generator
