@@ -135,9 +135,17 @@ def command(more=None):   # what the function's `**kw` go to: 'module:function',
         return f
     return deco
 
+def _store_first(argv):
+    "`train cyclegan data/latents` means `train cyclegan --data data/latents`"
+    n = next((i for i,a in enumerate(argv) if a[:1] == '-'), len(argv))
+    words,rest = argv[:n],argv[n:]
+    named = len(words) == 2 or len(words) == 1 and words[0] not in METHODS and Path(words[0]).is_dir()
+    return [*words[:-1], '--data', words[-1], *rest] if named else argv
+
 def call(name, argv):   # command and its words
     "Run a command"
     check_key(name, COMMANDS, 'command')
+    if name == 'train': argv = _store_first(list(argv))
     f,more = COMMANDS[name]
     return f(**parse(argv, f, *([more(argv)] if more else []), name=name))
 

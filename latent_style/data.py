@@ -519,7 +519,7 @@ def _complain(dst, report, skip_bad):
     bad = report['bad']
     for r in bad[:20]: print(f"  {r['domain']}/{r['name']}: {r['why']}")
     if len(bad) > 20: print(f'  ... and {len(bad)-20} more')
-    if bad and not skip_bad: raise ValueError(f"{len(bad)} bad pictures, listed in {dst/'report.json'}, the first: {bad[0]['domain']}/{bad[0]['name']} ({bad[0]['why']}). Remove them, or skip them with skip_bad=True")
+    if bad and not skip_bad: raise ValueError(f"{len(bad)} bad pictures, listed in {dst/'report.json'}, the first: {bad[0]['domain']}/{bad[0]['name']} ({bad[0]['why']}). Remove them, or skip them with skip_bad=True (--skip_bad on the command line)")
     empty = [d for d,n in report['domains'].items() if not n]
     if empty: raise ValueError(f"no pictures left in {', '.join(empty)}, see {dst/'report.json'}")
 

@@ -69,7 +69,7 @@ def test_train_from_yaml(run):
     assert (run/'ckpt/step_00000003/weights.safetensors').exists() and list((run/'samples').glob('*.png')) and (run/'losses.png').exists()
 
 def test_train_from_the_command_line(world, latents):
-    call('train', 'cyclegan', '--data', latents, '--path', world/'plain', '--domains', 'anime,photo', '--n_steps=2', '--w-id', '0', '--sn', 'false', '--no_compile', *NETS)
+    call('train', 'cyclegan', latents, '--path', world/'plain', '--domains', 'anime,photo', '--n_steps=2', '--w-id', '0', '--sn', 'false', '--no_compile', *NETS)
     c = json.loads((world/'plain/config.json').read_text())
     assert (c['domains'], c['w_id'], c['sn'], c['n_steps']) == (['anime','photo'], 0, False, 2)
 
