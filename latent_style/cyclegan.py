@@ -189,7 +189,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
     store = open_store(data, domains, max_samples=-1 if max_samples is None else max_samples, seed=seed)
     (A,B),o.domains = _pick(store, domains)
     seen = images or (kimg or 0)*1000
-    o.n_steps,o.data,o.path,o.codec = math.ceil(seen/batch) if seen else n_steps or 20_000,str(data),str(path),store.spec
+    o.n_steps,o.data,o.path,o.codec = math.ceil(seen/batch) if seen else 20_000 if n_steps is None else n_steps,str(data),str(path),store.spec
     learn = _learner(o, store, A, B, cbs, evaluate)
     if compile: compile_nets(learn)
     return learn.fit()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import torch
 from torch import nn
+from . import stargan
 from .cyclegan import Translator, load_legacy
 from .data import SD15, Pixels, generator, load_codec, load_picture, to_pil, translate_pictures
 from .learner import nearest
@@ -116,6 +117,10 @@ class OldStarGAN(Old):
         return self.nets.F(noise.to(x).expand(len(x), -1), y)
 
     def net_out(self, x, y, **how): return self.nets.G(x, self.style(x, y, **how))
+
+    def translator(self):
+        "The same networks as a `Translator` of this package: mean styles, truncation, mixing"
+        return stargan.Translator(vars(self.nets), self.codec, self.domains, self.gain, self.config)
 
 # %% ../nbs/03a_legacy.ipynb #00000019
 NETS = dict(otcfm=dict(V='model_state_dict'), pixels=dict(G='generator', F='mapping_network', E='style_encoder', D='discriminator'),

@@ -11,6 +11,7 @@ __all__ = ['groups_for', 'AdaptiveNorm', 'StyledBlock', 'StyledGenerator', 'pick
 # %% ../nbs/01a_models_style.ipynb #00000002
 import math
 import torch, torch.nn as nn, torch.nn.functional as F
+from .kernels import ada_act, conv_same, plain_kernels, use_fast
 from .models import SNConv2d, n_params
 
 # %% ../nbs/01a_models_style.ipynb #00000006
@@ -32,6 +33,24 @@ class AdaptiveNorm(nn.Module):
         return torch.addcmul(beta, 1+gamma, self.norm(x)) if x.dtype == beta.dtype else (1+gamma)*self.norm(x)+beta
 
 # %% ../nbs/01a_models_style.ipynb #0000000b
+def _quick(x): return use_fast(x) and x.dtype != torch.bfloat16 and not torch.is_autocast_enabled('cpu')
+
+def _groups(norm): return norm.num_groups if isinstance(norm, nn.GroupNorm) else norm.num_features
+
+def styled_conv(conv, norm, x, s):
+    "conv(act(norm(x, s))), on a CPU by the fused functions"
+    if not _quick(x): return conv(F.leaky_relu(norm(x, s), .2))
+    gamma,beta = norm.fc(s).chunk(2, 1)
+    return conv_same(ada_act(x, gamma, beta, _groups(norm.norm)), conv.weight, conv.bias)
+
+def normed_act(norm, x):
+    "act(norm(x)) for a norm with learnt factors, likewise"
+    if not _quick(x): return F.leaky_relu(norm(x), .2)
+    return ada_act(x, (norm.weight-1).expand(len(x),-1), norm.bias.expand(len(x),-1), _groups(norm))
+
+def same(conv, x): return conv_same(x, conv.weight, conv.bias) if _quick(x) else conv(x)
+
+# %% ../nbs/01a_models_style.ipynb #0000000c
 class StyledBlock(nn.Module):
     "x + conv(act(norm(conv(act(norm(x,s))),s)))"
     def __init__(self, c, n_s, norm='in'):
@@ -42,10 +61,10 @@ class StyledBlock(nn.Module):
 
     def forward(self, x, s):
         h = x
-        for name,conv in zip(self.names, (self.conv1, self.conv2)): h = conv(F.leaky_relu(getattr(self, name)(h, s), .2))
+        for name,conv in zip(self.names, (self.conv1, self.conv2)): h = styled_conv(conv, getattr(self, name), h, s)
         return x + h
 
-# %% ../nbs/01a_models_style.ipynb #0000000d
+# %% ../nbs/01a_models_style.ipynb #0000000e
 class StyledGenerator(nn.Module):
     "Generator of latent StarGAN v2: keeps the latent's size, writes the style in its residual blocks"
     def __init__(self,
@@ -67,17 +86,23 @@ class StyledGenerator(nn.Module):
     def styled(self, h, x, s):
         "From the encoded `h` of `x` on: one encoding serves many styles"
         for b in self.res_blocks: h = b(h, s)
-        return x + self.decoder(h) if self.residual else self.decoder(h)
+        h = same(self.decoder[2], F.leaky_relu(same(self.decoder[0], h), .2))
+        return x + h if self.residual else h
 
-    def forward(self, x, s): return self.styled(self.encoder(x), x, s)
+    def encode(self, x):
+        "What does not depend on the style"
+        conv1,norm1,_,conv2,norm2,_ = self.encoder
+        return normed_act(norm2, same(conv2, normed_act(norm1, same(conv1, x))))
 
-# %% ../nbs/01a_models_style.ipynb #00000011
+    def forward(self, x, s): return self.styled(self.encode(x), x, s)
+
+# %% ../nbs/01a_models_style.ipynb #00000013
 def pick(outs, # one output (b,...) per domain
          y):   # (b,) long
     "Row `i` of the output of domain `y[i]`"
     return torch.stack(list(outs), 1)[torch.arange(len(y), device=y.device), y]
 
-# %% ../nbs/01a_models_style.ipynb #00000013
+# %% ../nbs/01a_models_style.ipynb #00000015
 class MappingNetwork(nn.Module):
     "A style of domain `y` from noise `z`"
     def __init__(self,
@@ -98,7 +123,7 @@ class MappingNetwork(nn.Module):
         h = self.shared(z)
         return pick((u(h) for u in self.unshared), y)
 
-# %% ../nbs/01a_models_style.ipynb #00000015
+# %% ../nbs/01a_models_style.ipynb #00000017
 class StyleEncoder(nn.Module):
     "The style of the latent `x`, seen as a member of domain `y`"
     def __init__(self, n_domains, c=4, n_s=64, width=128):
@@ -111,7 +136,7 @@ class StyleEncoder(nn.Module):
         h = self.shared(x).mean((2,3))
         return pick((u(h) for u in self.unshared), y)
 
-# %% ../nbs/01a_models_style.ipynb #00000017
+# %% ../nbs/01a_models_style.ipynb #00000019
 class DomainDiscriminator(nn.Module):
     "Logits that say how real `x` looks as a member of domain `y`: a map, 8x8 for a 32x32 latent"
     def __init__(self, n_domains, c=4, width=64, sn=True):
@@ -122,7 +147,7 @@ class DomainDiscriminator(nn.Module):
 
     def forward(self, x, y): return self.main(x)[torch.arange(len(y), device=y.device), y]
 
-# %% ../nbs/01a_models_style.ipynb #0000001a
+# %% ../nbs/01a_models_style.ipynb #0000001c
 def sinusoid(t,        # (b,), in [0,1]
              dim=256,  # numbers out, even
              scale=1000.):
@@ -131,7 +156,7 @@ def sinusoid(t,        # (b,), in [0,1]
     a = scale*t[:,None]*w
     return torch.cat([a.cos(), a.sin()], 1)
 
-# %% ../nbs/01a_models_style.ipynb #0000001c
+# %% ../nbs/01a_models_style.ipynb #0000001e
 class TimeEmbedding(nn.Module):
     "A learnt vector for a time"
     def __init__(self, dim=256, scale=1000.):
@@ -141,7 +166,7 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t): return self.mlp(sinusoid(t, self.dim, self.scale))
 
-# %% ../nbs/01a_models_style.ipynb #0000001e
+# %% ../nbs/01a_models_style.ipynb #00000020
 class StyleTable(nn.Module):
     "A learnt vector per label; label `n_styles` means no style"
     def __init__(self, n_styles, dim=256, null='row'):
@@ -156,7 +181,7 @@ class StyleTable(nn.Module):
         avg = torch.where(self.avg_style_embedding.any(), self.avg_style_embedding, self.embedding.weight.mean(0))
         return torch.where((y == self.n)[:,None], avg, self.embedding(y.clamp(max=self.n-1)))
 
-# %% ../nbs/01a_models_style.ipynb #00000020
+# %% ../nbs/01a_models_style.ipynb #00000022
 class AdaGN(nn.Module):
     "scale(s)·groupnorm(x) + shift(s); `proj` may be shared between layers"
     def __init__(self, c, proj):
@@ -174,7 +199,7 @@ def style_proj(n_s, c):
     nn.init.zeros_(l.weight); nn.init.zeros_(l.bias); nn.init.ones_(l.bias[:c])
     return l
 
-# %% ../nbs/01a_models_style.ipynb #00000022
+# %% ../nbs/01a_models_style.ipynb #00000024
 class IsoBlock(nn.Module):
     "x + gamma·pw(gelu(pw(AdaGN(dw(x)))))"
     def __init__(self, c, proj, k=7, gamma=1e-6):
@@ -186,7 +211,7 @@ class IsoBlock(nn.Module):
 
     def forward(self, x, s): return x + self.gamma*self.pwconv2(F.gelu(self.pwconv1(self.adagn(self.dwconv(x), s))))
 
-# %% ../nbs/01a_models_style.ipynb #00000023
+# %% ../nbs/01a_models_style.ipynb #00000025
 class IsoNext(nn.Module):
     "Velocity `v(x, t, y)`, shaped like `x`"
     def __init__(self,
@@ -223,7 +248,7 @@ class IsoNext(nn.Module):
 
     def forward(self, x, t, y): return self.velocity(x, self.cond(t, y))
 
-# %% ../nbs/01a_models_style.ipynb #00000027
+# %% ../nbs/01a_models_style.ipynb #00000029
 class PixelBlock(nn.Module):
     "(shortcut + residual)/√2, optionally with affine instance norms, optionally halving the size"
     def __init__(self, c_in, c_out, norm=False, down=False):
@@ -240,7 +265,7 @@ class PixelBlock(nn.Module):
         x = half(x) # a 1x1 convolution and an average commute: average first, it is cheaper
         return ((self.conv1x1(x) if hasattr(self, 'conv1x1') else x) + h)/math.sqrt(2)
 
-# %% ../nbs/01a_models_style.ipynb #00000029
+# %% ../nbs/01a_models_style.ipynb #0000002b
 class StyledPixelBlock(nn.Module):
     "The same with adaptive norms, optionally doubling the size; without a shortcut when `skip` is False"
     def __init__(self, c_in, c_out, n_s=64, up=False, skip=True):
@@ -258,7 +283,7 @@ class StyledPixelBlock(nn.Module):
         x = self.conv1x1(x) if hasattr(self, 'conv1x1') else x # before doubling: the same, on a quarter of the positions
         return (double(x) + h)/math.sqrt(2)
 
-# %% ../nbs/01a_models_style.ipynb #0000002b
+# %% ../nbs/01a_models_style.ipynb #0000002d
 class HighPass(nn.Module):
     "Edges of every channel"
     def __init__(self, w=1.):
@@ -268,7 +293,7 @@ class HighPass(nn.Module):
 
     def forward(self, x): return F.conv2d(x, self.filter.expand(x.shape[1],1,3,3), padding=1, groups=x.shape[1])
 
-# %% ../nbs/01a_models_style.ipynb #0000002d
+# %% ../nbs/01a_models_style.ipynb #0000002f
 def init_he_(net):
     "Weights of convolutions and linear layers from He's normal distribution, biases 0"
     for m in net.modules():
@@ -283,7 +308,7 @@ def halvings(size): # side of the picture, a power of two from 32 on
     if 2**n != size or n < 5: raise ValueError(f'size={size}: pixel networks need a power of two, 32 or more')
     return n,2**14//size
 
-# %% ../nbs/01a_models_style.ipynb #0000002f
+# %% ../nbs/01a_models_style.ipynb #00000031
 class PixelGenerator(nn.Module):
     "Generator of pixel StarGAN v2: halve to 16x16 (8x8 with `w_hpf`), write the style while doubling back"
     def __init__(self,
@@ -315,7 +340,7 @@ class PixelGenerator(nn.Module):
             if side in kept: x = x + self.hpf(F.interpolate(masks[int(side > 32)], size=side, mode='bilinear')*kept[side])
         return self.to_rgb(x)
 
-# %% ../nbs/01a_models_style.ipynb #00000032
+# %% ../nbs/01a_models_style.ipynb #00000034
 def _trunk(size, c_max, last):
     "Layers from a picture to one position of `c_max` channels; `last` layers go on from there"
     n,c = halvings(size); c = min(c, c_max); layers = [nn.Conv2d(3, c, 3, padding=1)]
@@ -323,7 +348,7 @@ def _trunk(size, c_max, last):
         o = min(2*c, c_max); layers.append(PixelBlock(c, o, down=True)); c = o
     return nn.Sequential(*layers, nn.LeakyReLU(.2), nn.Conv2d(c, c, 4), nn.LeakyReLU(.2), *last(c))
 
-# %% ../nbs/01a_models_style.ipynb #00000033
+# %% ../nbs/01a_models_style.ipynb #00000035
 class PixelStyleEncoder(nn.Module):
     "The style of the picture `x`, seen as a member of domain `y`"
     def __init__(self, n_domains, size=256, n_s=64, c_max=512):

@@ -2,7 +2,7 @@
 import importlib.util
 from types import SimpleNamespace
 import pytest, torch
-from latent_style import cyclegan
+from latent_style import cyclegan, stargan
 from latent_style.models import PatchDiscriminator, ResnetGenerator
 
 @pytest.fixture(scope='module')
@@ -35,3 +35,28 @@ def test_cyclegan(ref, conv, residual, act, stride, sn):
     e_d = error(grads(loss_d, (D_A,D_B)), grads(want_d, (D_A,D_B)))
     print(f'relative errors: loss {e_loss:.1e}, generators {e_g:.1e}, discriminators {e_d:.1e}')
     assert max(e_loss, e_g, e_d) < 1e-9
+
+@pytest.mark.parametrize('norm,sn,residual', [('in',True,False), ('gn',True,True), ('gn',False,False)])
+@pytest.mark.parametrize('w_id', [1., 0.])
+def test_stargan(ref, norm, sn, residual, w_id):
+    "With z1 = z our step, which makes each fake once, has the textbook's losses and gradients"
+    torch.manual_seed(0)
+    nets = {k: v.double() for k,v in stargan.networks(3, width=32, n_blocks=2, norm=norm, residual=residual, w_map=32, w_enc=16, ndf=16, sn=sn).items()}
+    for k in 'GFE':
+        for p in nets[k].parameters(): torch.nn.init.normal_(p, std=.1)      # styles that matter, no zero-initialised layer
+    nets['D'].eval()                                                         # spectral norm as it stands
+    G,M,E,D = (nets[k] for k in 'GFED')
+    x,x_ref = torch.randn(2, 4, 4, 16, 16, dtype=torch.float64); z,z2 = torch.randn(2, 4, 16, dtype=torch.float64)
+    y_src,y_trg = torch.tensor([0,1,2,0]),torch.tensor([1,2,0,2])
+    b,n = stargan.Batch(x, x_ref, y_src, y_trg, z, z2),SimpleNamespace(**nets)
+    w = SimpleNamespace(adv=1., sty=.7, cyc=1.3, id=w_id, margin=1.5, game='hinge')
+    s = stargan.styles(n, b); fake = stargan.fakes(n, b, s, w, .8)
+    loss_d = stargan.d_loss(n, b, fake, w)[0] + 2.*16*stargan.r1_loss(D, x_ref, y_trg)
+    want_d = ref.stargan_d_loss(G, M, E, D, x, x_ref, y_trg, z)
+    loss_g,t = stargan.g_loss(n, b, s, fake, w, .8)
+    want_g,u = ref.stargan_g_loss(G, M, E, D, x, x_ref, y_src, y_trg, z, z, z2, w_sty=.7, w_cyc=1.3, w_id=w_id, lambda_ds=.8)
+    e = dict(d=abs(loss_d-want_d).item()/want_d.item(), g=abs(loss_g-want_g).item()/abs(want_g.item()),
+             grad_d=error(grads(loss_d, (D,)), grads(want_d, (D,))), grad_g=error(grads(loss_g, (G,M,E)), grads(want_g, (G,M,E))))
+    print('relative errors: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
+    assert max(e.values()) < 1e-9
+    assert abs(t['ds']-u['ds']) < 1e-9 and abs(t['g_adv']-u['adv']) < 1e-9
