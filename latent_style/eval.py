@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['suffixes', 'picture_files', 'as_pictures', 'pixel_error', 'round_trip', 'score', 'truth_score', 'ssim', 'Table',
            'truth_table', 'RandomFeatures', 'features_of', 'SqueezeFeatures', 'perceptual_distance', 'cov_root',
-           'frechet_distance', 'frechet_from_stats', 'kid', 'reference_rows', 'report_rows', 'nearest', 'image_uri',
-           'report_html']
+           'frechet_distance', 'frechet_from_stats', 'kid', 'linear_probe', 'reference_rows', 'report_rows', 'nearest',
+           'image_uri', 'report_html']
 
 # %% ../nbs/06_eval.ipynb #00000002
 import base64, csv, html, io, json, math, warnings
@@ -298,6 +298,19 @@ def kid(f1, f2,           # features (n1,d) and (n2,d)
     return dict(kid=val, lo=val-1.96*se, hi=val+1.96*se, mean=v.mean().item(), std=v.std().item(), n=n, subset_size=m)
 
 # %% ../nbs/06_eval.ipynb #0000004e
+def linear_probe(f,        # features (n,d) of pictures whose domain is known
+                 y,        # their domains (n,) long, from 0
+                 ridge=.1, # weight of the penalty, in units of one sample's share
+                ):
+    "A function from features (m,d) to domains (m,): class-balanced ridge regression on one-hot labels"
+    f,y = _feats(f),torch.as_tensor(y); m,s = f.mean(0),f.std(0).clamp(min=1e-6)
+    if len(f) != len(y) or len(y.unique()) < 2: raise ValueError(f'a probe needs a label for each of its {len(f)} pictures and two domains or more, got {len(y)} labels of {len(y.unique())}')
+    wide = lambda f: torch.cat([(f.double()-m)/s, torch.ones(len(f), 1).double()], 1)
+    x,t = wide(f),F.one_hot(y).double(); c = (1/t.sum(0).clamp(min=1))[y][:,None]/t.shape[1]
+    w = torch.linalg.solve(x.T@(c*x) + ridge*torch.eye(x.shape[1]).double(), x.T@(c*t))
+    return lambda f: (wide(f)@w).argmax(1)
+
+# %% ../nbs/06_eval.ipynb #00000051
 def _row(name, f, ref, made_from=None, pics=None, net=None, seed=0):
     k = kid(f, ref, seed=seed)
     far = None if made_from is None or not hasattr(net, 'taps') else 0. if pics is made_from else perceptual_distance(pics, made_from, net).mean().item()
@@ -318,7 +331,7 @@ def reference_rows(source, target, features, # source and target test pictures; 
         if codec is not None: rows.append(row('real split, codec', round_trip(codec, real), real))
     return rows
 
-# %% ../nbs/06_eval.ipynb #0000004f
+# %% ../nbs/06_eval.ipynb #00000052
 def report_rows(source,     # source test pictures (n,3,h,w) in [-1,1], or a folder
                 translated, # their translations: pictures, folder, `translate(source)`, or a dict of such by name
                 target,     # real test pictures of the target domain
@@ -333,7 +346,7 @@ def report_rows(source,     # source test pictures (n,3,h,w) in [-1,1], or a fol
     rows = [_row(k, features_of(features, p), ref, source, p, features, seed) for k,p in pics.items()]
     return Table(rows + reference_rows(source, target, features, codec, target_train, seed))
 
-# %% ../nbs/06_eval.ipynb #00000055
+# %% ../nbs/06_eval.ipynb #00000058
 def nearest(f1,  # features (n1,d) of the pictures asked about
             f2,  # features (n2,d) of the real ones
             k=1):
@@ -341,7 +354,7 @@ def nearest(f1,  # features (n1,d) of the pictures asked about
     m = f2.mean(0)
     return (F.normalize(f1-m, dim=1)@F.normalize(f2-m, dim=1).T).topk(k).indices
 
-# %% ../nbs/06_eval.ipynb #00000058
+# %% ../nbs/06_eval.ipynb #0000005b
 def _uri(kind, data): return f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
 
 def _jpeg(x):
@@ -358,7 +371,7 @@ def image_uri(im): # picture tensor (3,h,w) or (n,3,h,w) in [-1,1], matplotlib f
         return _uri('png', out.getvalue())
     return _uri({'.jpg':'jpeg'}.get(Path(im).suffix.lower(), Path(im).suffix.lower()[1:]), Path(im).read_bytes())
 
-# %% ../nbs/06_eval.ipynb #00000059
+# %% ../nbs/06_eval.ipynb #0000005c
 _css = '''
 :root{--fg:#23211d;--dim:#77716a;--bg:#faf8f4;--card:#fff;--line:#e4dfd6;--hit:#b5502f}
 @media(prefers-color-scheme:dark){:root{--fg:#ece8e1;--dim:#a09a91;--bg:#191816;--card:#23211e;--line:#38352f;--hit:#e58a66}}
