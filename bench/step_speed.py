@@ -1,9 +1,9 @@
 """CPU seconds of a training step and of a generator call, in units of one dense 3x3 convolution (forward and backward, batch 8, 256 channels, 32x32, fp32).
 
-    python bench/step_speed.py [--reference FOLDER] [--reps 5] [--presets head seed laptop]
+    python bench/step_speed.py [--reference FOLDER] [--reps 5] [--presets head seed laptop stargan:head stargan:laptop]
 
 Everything is measured turn by turn in one process, so that what else the machine does hits all alike. With `--reference` (a folder that holds
-`objectives.py`, textbook training steps) the same networks, optimizers and batch also run the textbook step, and the ratio is printed.
+`objectives.py`, textbook training steps) the same networks, optimizers and batch also run the textbook step, once with this package's CPU layers and once with PyTorch's own, and the first ratio is printed.
 """
 import os
 for k,v in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2').items(): os.environ.setdefault(k, v)
@@ -11,7 +11,8 @@ import argparse, copy, importlib.util, statistics, time
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from latent_style import cyclegan
+from latent_style import cyclegan, stargan
+from latent_style.kernels import keep_pages, plain_kernels
 from latent_style.learner import EMA, Learner, Recorder, adam
 
 NETS = ('c','ngf','n_blocks','conv','k','residual','act','ndf','d_stride','sn')
@@ -41,6 +42,24 @@ def textbook(ref, learn, w, ab):
     opt_G,opt_D = chain('G','F'),chain('D_A','D_B')
     return lambda: ref.cyclegan_step(n['G'], n['F'], n['D_A'], n['D_B'], opt_G, opt_D, *ab, lambda_cyc=w.cyc, lambda_id=w.id)
 
+def stargan_learner(preset, precision, batch, n_domains=5):
+    "The same for StarGAN v2; a step without R1, which is taken on every 16th only"
+    o = stargan.PRESETS[preset]; torch.manual_seed(0)
+    nets = stargan.networks(n_domains, **{k: o[k] for k in ('width','n_blocks','norm','residual','w_map','w_enc','ndf','sn') if k in o})
+    w = SimpleNamespace(adv=1., sty=1., cyc=1., id=1., r1=2., r1_every=16, margin=1.5, game='hinge', ds=lambda i: 1.)
+    y = torch.arange(batch) % n_domains
+    b = stargan.Batch(*torch.randn(2, batch, 4, 32, 32), y, (y+1) % n_domains, *torch.randn(2, batch, 16))
+    learn = Learner(nets, {k: adam(n, 1e-4, (0.,.99), 1e-4) for k,n in nets.items()}, lambda l,x: stargan.step(l, x, w), lambda l: b, 10**9, None,
+                    [Recorder(50), EMA('G','F','E')], precision=precision, device='cpu', batch_size=batch)
+    learn('before_fit'); learn.i = 1
+    return learn,w,b
+
+def stargan_textbook(ref, learn, w, b):
+    "The same networks and optimizers in the textbook's step, which draws three noises"
+    n = {k: copy.deepcopy(v) for k,v in vars(learn.n).items()}
+    opt_G,opt_D = (torch.optim.AdamW([p for k in ks for p in n[k].parameters()], lr=1e-4, betas=(0.,.99)) for ks in ('GFE','D'))
+    return lambda: ref.stargan_step(n['G'], n['F'], n['E'], n['D'], opt_G, opt_D, b.x, b.x_ref, b.y_src, b.y_trg, b.z1, b.z1, b.z2)
+
 def race(fns, reps):
     "Median CPU and wall seconds of each function, all in turn"
     for f in fns.values(): f()
@@ -53,8 +72,8 @@ def race(fns, reps):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--reference', type=Path, help='folder with objectives.py'); p.add_argument('--reps', type=int, default=5)
-    p.add_argument('--presets', nargs='+', default=['head','seed','laptop']); p.add_argument('--batch', type=int, default=8)
-    o = p.parse_args(); torch.set_num_threads(2)
+    p.add_argument('--presets', nargs='+', default=['head','seed','laptop','stargan:head','stargan:laptop']); p.add_argument('--batch', type=int, default=8)
+    o = p.parse_args(); torch.set_num_threads(2); keep_pages()
     ref = None
     if o.reference:
         spec = importlib.util.spec_from_file_location('objectives', o.reference/'objectives.py'); ref = importlib.util.module_from_spec(spec); spec.loader.exec_module(ref)
@@ -62,12 +81,17 @@ def main():
     for preset in o.presets:
         fns = {'unit': unit()}
         for prec in ('fp32','bf16'):
-            learn,w,ab = learner(preset, prec, o.batch)
+            star,name = preset.startswith('stargan:'),preset.split(':')[-1]
+            learn,w,ab = (stargan_learner if star else learner)(name, prec, o.batch)
             fns[f'step {prec}'] = learn._one_step
-            if prec=='fp32' and ref: fns['textbook'] = textbook(ref, learn, w, ab)
-            G = copy.deepcopy(learn.n.G).eval(); x = torch.randn(16, 4, 32, 32)
+            if prec=='fp32' and ref:
+                fns['textbook'] = (stargan_textbook if star else textbook)(ref, learn, w, ab)
+                def plain(f=fns['textbook']):
+                    with plain_kernels(): f()
+                fns['textbook, PyTorch layers'] = plain
+            G = copy.deepcopy(learn.n.G).eval(); x = [torch.randn(16, 4, 32, 32)] + [torch.randn(16, 64)]*star
             def infer(G=G, x=x, amp=learn.amp):
-                with torch.no_grad(), amp(): G(x)
+                with torch.no_grad(), amp(): G(*x)
             fns[f'generator (16) {prec}'] = infer
         r = race(fns, o.reps); u = r['unit'][0]
         for k,(c,s) in r.items():

@@ -94,7 +94,11 @@ class StyledGenerator(nn.Module):
         conv1,norm1,_,conv2,norm2,_ = self.encoder
         return normed_act(norm2, same(conv2, normed_act(norm1, same(conv1, x))))
 
-    def forward(self, x, s): return self.styled(self.encode(x), x, s)
+    def forward(self, x, # (b,c,h,w)
+                s):      # (b,n_s), or (k·b,n_s): k sets of b styles, one after the other
+        h,k = self.encode(x),len(s)//len(x)
+        if k > 1: h,x = h.repeat(k,1,1,1),x.repeat(k,1,1,1)
+        return self.styled(h, x, s)
 
 # %% ../nbs/01a_models_style.ipynb #00000013
 def pick(outs, # one output (b,...) per domain

@@ -71,9 +71,8 @@ def styles(n, b):    # networks, `Batch`
 
 # %% ../nbs/04_stargan_v2.ipynb #00000016
 def in_styles(G, x, *ss):
-    "`G(x, s)` for every style `s`; the part that does not depend on it once"
-    k = len(ss)
-    return G.styled(G.encode(x).repeat(k,1,1,1), x.repeat(k,1,1,1), torch.cat(ss)).split(len(x))
+    "`G(x, s)` for every style `s` (b,n_s), in one call"
+    return G(x, torch.cat(ss)).split(len(x))
 
 def fakes(n, b, s,  # networks, `Batch`, its styles
           w,        # weights: `w.id`
@@ -187,7 +186,7 @@ class Health(Callback):
         y = y.to(learn.device)
         run = lambda ss: torch.stack([n.G(x, s.expand(k,-1)).float() for s in ss])
         v = vital_signs(x, run(n.E(ref, y).float()), run(n.F(z, torch.full_like(y, N-1)).float()), real, y.tolist())
-        return v | dict(h_lead=self.lead/max(1, self.n_lead))
+        return v | dict(h_lead=learn.acc.reduce(self.lead, 'mean')/max(1, self.n_lead))
     def tell(self, learn, now):
         for text in sorted(now & self.last - {t for _,t in self.advice}):
             self.advice.append((learn.i, text)); self.say(f'step {learn.i}: {text}')
@@ -210,7 +209,7 @@ def grid_rows(codec, contents, top, cells, gain=1.):
 PRESETS = dict(
     seed   = dict(n_blocks=4, w_id=0., ds_margin=None, w_r1=10., r1_every=1, lr_f=1e-6, batch=64, ema=0., ds_decay=1.),
     head   = dict(n_blocks=6, w_id=1., ds_margin=1.5, w_r1=2., r1_every=16, lr_f=1e-6, batch=64, ema=0., ds_decay=1., warmup=200),
-    laptop = dict(width=64, n_blocks=4, residual=True, w_map=128, w_enc=64, ndf=48, batch=8, n_steps=6000, lr=1e-3, beta1=.5, w_cyc=.5, w_id=.5, w_r1=.02, ds_decay=1., ema=.995,
+    laptop = dict(width=64, n_blocks=4, residual=True, w_map=128, w_enc=64, ndf=48, batch=8, n_steps=6000, lr=1e-3, beta1=.5, w_cyc=.5, w_id=.3, w_ds=.3, w_r1=.02, ema=.995,
                   schedule='linear', min_lr=0., sample_every=1000, log_every=50, ckpt_every=500),
     gpu8   = dict(batch=32, n_steps=100_000, precision='bf16', residual=True))
 
@@ -348,7 +347,7 @@ def start_from(run, nets, domains, o):
     with torch.no_grad():
         for k,net in nets.items(): _copy_heads(net, theirs[k].state_dict(), where)
 
-# %% ../nbs/04_stargan_v2.ipynb #0000003f
+# %% ../nbs/04_stargan_v2.ipynb #00000040
 def between(s0, s1,  # styles (1,n_s)
             n=5):    # how many, both ends included
     "Styles on the line from `s0` to `s1`, (n,n_s)"
@@ -362,7 +361,7 @@ def mix(ss,            # styles (k,n_s)
     if len(w) != len(ss) or w.sum() == 0: raise ValueError(f'{len(ss)} styles need as many weights, with a sum other than 0; got {[round(v, 4) for v in w.tolist()]}')
     return ((w/w.sum()).to(ss)[:,None]*ss).sum(0, keepdim=True)
 
-# %% ../nbs/04_stargan_v2.ipynb #00000041
+# %% ../nbs/04_stargan_v2.ipynb #00000042
 class Translator:
     "G, F and E of a trained run; call it with latents of the codec and the name of the domain wanted"
     def __init__(self, nets, codec, domains, gain=1., config=None):
@@ -382,7 +381,7 @@ class Translator:
         if str(name) not in self.domains: raise ValueError(f'this run knows {", ".join(self.domains)}, not {str(name)!r}.' + nearest(name, self.domains))
         return self.domains.index(str(name))
 
-# %% ../nbs/04_stargan_v2.ipynb #00000042
+# %% ../nbs/04_stargan_v2.ipynb #00000043
 def _style(self:Translator,
            to=None,         # name of the domain; `None`: the last one
            seed=0,          # of the noise
@@ -414,7 +413,7 @@ def _call(self:Translator, z,   # latents (b,c,h,w) as the codec gives them
 
 Translator.style,Translator.mean_style,Translator.__call__ = (torch.no_grad()(f) for f in (_style,_mean_style,_call))
 
-# %% ../nbs/04_stargan_v2.ipynb #00000043
+# %% ../nbs/04_stargan_v2.ipynb #00000044
 def load_run(path,          # run folder
              codec=None,    # codec instead of the one in the run's configuration
              ema=True,      # averaged weights, where the run kept them
@@ -432,7 +431,7 @@ def load_run(path,          # run folder
     load_weights(ck/'weights.safetensors', {f'{k}_ema' if ema and o.ema else k: nets[k] for k in 'GFE'})
     return Translator(nets, codec, o.domains, o.gain, vars(o)).to(device or best_device())
 
-# %% ../nbs/04_stargan_v2.ipynb #00000045
+# %% ../nbs/04_stargan_v2.ipynb #00000046
 def reference_latents(t, pictures,  # a picture, file, tensor (3,h,w) or (k,3,h,w), or a list of such
                       size=256):    # side in pixels to which they are cropped
     "Latents (k,c,h,w) of example pictures, for `style(reference=…)`"
@@ -462,7 +461,7 @@ def translate(run,             # run folder, or a `Translator`
     s = mix(s, weights) if reference is not None else s
     return translate_pictures(lambda z: t(z, strength=strength, style=s), t.codec, pictures, out=out, size=size)
 
-# %% ../nbs/04_stargan_v2.ipynb #00000049
+# %% ../nbs/04_stargan_v2.ipynb #0000004a
 def style_choices(t, to,     # translator, name of a domain
                   refs=None, # latents of examples of that domain (k,c,h,w)
                   noises=3): # how many from noise
@@ -479,7 +478,7 @@ def strip(t, x,              # translator, one content (1,c,h,w)
     ss = between(s0, s1, n)
     return [t.codec.decode(t(x.expand(n,-1,-1,-1), style=ss, strength=v)).cpu() for v in strengths]
 
-# %% ../nbs/04_stargan_v2.ipynb #0000004b
+# %% ../nbs/04_stargan_v2.ipynb #0000004c
 def explore(t,          # `Translator`
             contents,   # latents (n,c,h,w)
             refs=None,  # dict domain -> latents of examples (k,c,h,w)

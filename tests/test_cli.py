@@ -73,6 +73,23 @@ def test_train_from_the_command_line(world, latents):
     c = json.loads((world/'plain/config.json').read_text())
     assert (c['domains'], c['w_id'], c['sn'], c['n_steps']) == (['anime','photo'], 0, False, 2)
 
+def test_stargan(world, latents):
+    "Train from the command line; translate in the style of an example, of two, and of noise"
+    nets = '--width 16 --n_blocks 1 --w_map 16 --w_enc 8 --ndf 8 --batch 4 --device cpu --no-progress'.split()
+    call('train', 'stargan', latents, '--path', world/'star', '--n_steps', 3, '--preset', 'laptop', *nets)
+    c = json.loads((world/'star/config.json').read_text())
+    assert (c['method'], c['domains'], c['n_steps'], c['residual']) == ('stargan', ['anime','photo'], 3, True)
+    photo,anime = world/'pictures/test/photo/000000.png',world/'pictures/test/anime'
+    words = ['translate', world/'star', photo, '--to', 'anime', '--device', 'cpu', '--out']
+    call(*words, world/'like.png', '--reference', anime/'000001.png')
+    call(*words, world/'mixed.png', '--reference', f"{anime/'000000.png'},{anime/'000001.png'}")
+    call(*words, world/'noise.png', '--seed', 4); call(*words, world/'mean.png', '--seed', 4, '--psi', 0)
+    assert len({(world/f'{n}.png').read_bytes() for n in ('like','mixed','noise','mean')}) == 4
+    said = call('translate', world/'star', photo, '--to', 'anima', code=2)
+    assert "Did you mean 'anime'" in said, said
+    said = call('train', 'stargan', latents, '--path', world/'star', '--w_style', 3, code=2)
+    assert 'w_sty' in said, said
+
 def test_translate(world, run):
     from PIL import Image
     call('translate', run, world/'pictures/test/photo', '--to', 'anime', '--out', world/'out', '--device', 'cpu')
