@@ -59,7 +59,7 @@ def spread(codec, t, z, net, to, n_styles=10):
 
 @torch.no_grad()
 def main():
-    o = options(); torch.set_num_threads(2); o.out.mkdir(parents=True, exist_ok=True); times = {}
+    o = options(); torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"])); o.out.mkdir(parents=True, exist_ok=True); times = {}
     codec = Latents('tiny') if o.world else Latents(str(o.weights/o.codec))
     if o.run is None:
         o.run = o.out/'run'

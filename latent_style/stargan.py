@@ -142,7 +142,7 @@ def vital_signs(x,      # contents (k,c,h,w)
 SIGNS = [
     (lambda r: r['h_size'] > 2,     'translations are far larger than real latents: they run away. Lower w_ds, set ds_margin, or lower lr.'),
     (lambda r: r['h_lead'] > 2,     'the discriminator tells real from fake without fail, so the generator learns little. Raise w_r1, lower lr_d, or keep sn=True.'),
-    (lambda r: r['h_lead'] < .02,   'the discriminator sees no difference at all. If the pictures are not good yet: lower w_r1, raise lr_d, or train longer.'),
+    (lambda r: r['h_lead'] < .01,   'the discriminator sees no difference at all. If the pictures are not good yet: lower w_r1, raise lr_d, or train longer.'),
     (lambda r: r['h_change'] < .1,  'translations equal their contents. Lower w_id and w_cyc, or wait: with residual=True every run starts like this.'),
     (lambda r: r['h_style'] < .1,   'translations do not depend on the style. Raise w_sty and w_ds; look whether w_cyc is too large.'),
     (lambda r: r['h_noise'] < .01,  'all noises give one translation (diversity has collapsed). Raise w_ds, ds_margin or ds_decay; raise lr_f.'),
@@ -209,8 +209,8 @@ def grid_rows(codec, contents, top, cells, gain=1.):
 PRESETS = dict(
     seed   = dict(n_blocks=4, w_id=0., ds_margin=None, w_r1=10., r1_every=1, lr_f=1e-6, batch=64, ema=0., ds_decay=1.),
     head   = dict(n_blocks=6, w_id=1., ds_margin=1.5, w_r1=2., r1_every=16, lr_f=1e-6, batch=64, ema=0., ds_decay=1., warmup=200),
-    laptop = dict(width=64, n_blocks=4, residual=True, w_map=128, w_enc=64, ndf=48, batch=8, n_steps=6000, lr=1e-3, beta1=.5, w_cyc=.5, w_id=.3, w_ds=.3, w_r1=.02, ema=.995,
-                  schedule='linear', min_lr=0., sample_every=1000, log_every=50, ckpt_every=500),
+    laptop = dict(width=64, n_blocks=4, residual=True, w_map=128, w_enc=64, ndf=96, batch=8, n_steps=4500, lr=1e-3, beta1=.5, w_cyc=.5, w_id=.3, w_ds=.5, ds_margin=.3, ds_decay=1., w_r1=.02,
+                  ema=.995, schedule='linear', min_lr=0., sample_every=900, log_every=50, ckpt_every=500, health_every=300),
     gpu8   = dict(batch=32, n_steps=100_000, precision='bf16', residual=True))
 
 # %% ../nbs/04_stargan_v2.ipynb #00000032
