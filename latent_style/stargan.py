@@ -142,10 +142,10 @@ def vital_signs(x,      # contents (k,c,h,w)
 SIGNS = [
     (lambda r: r['h_size'] > 2,     'translations are far larger than real latents: they run away. Lower w_ds, set ds_margin, or lower lr.'),
     (lambda r: r['h_lead'] > 2,     'the discriminator tells real from fake without fail, so the generator learns little. Raise w_r1, lower lr_d, or keep sn=True.'),
-    (lambda r: r['h_lead'] < .01,   'the discriminator sees no difference at all. If the pictures are not good yet: lower w_r1, raise lr_d, or train longer.'),
+    (lambda r: r['h_lead'] < .02,   'the discriminator sees no difference at all. If the pictures are not good yet: lower w_r1, raise lr_d, or train longer.'),
     (lambda r: r['h_change'] < .1,  'translations equal their contents. Lower w_id and w_cyc, or wait: with residual=True every run starts like this.'),
     (lambda r: r['h_style'] < .1,   'translations do not depend on the style. Raise w_sty and w_ds; look whether w_cyc is too large.'),
-    (lambda r: r['h_noise'] < .01,  'all noises give one translation (diversity has collapsed). Raise w_ds, ds_margin or ds_decay; raise lr_f.'),
+    (lambda r: r['h_noise'] < .03,  'all noises give one translation (diversity has collapsed). Raise w_ds, ds_margin or ds_decay; raise lr_f.'),
     (lambda r: r['h_drift'] > 1.5,  'the colours of translations drift away from those of their domain. Lower lr, raise w_r1, or use the averaged weights (ema).'),
 ]
 
