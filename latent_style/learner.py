@@ -8,7 +8,7 @@ __all__ = ['adam', 'best_device', 'Callback', 'Learner', 'Schedule', 'EMA', 'Rec
            'Samples', 'Evaluate', 'Curves', 'Progress', 'Trackers', 'MaxTime', 'nearest', 'presets', 'compile_nets']
 
 # %% ../nbs/02a_learner.ipynb #00000002
-import copy, difflib, functools, inspect, json, math, os, re, shutil, signal, threading, time
+import atexit, copy, difflib, functools, inspect, json, math, os, re, shutil, signal, threading, time
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,6 +59,12 @@ def _average(grads, acc):
     for g,f in zip(grads, flat.split([g.numel() for g in grads])): g.copy_(f.view(g.shape))
 
 # %% ../nbs/02a_learner.ipynb #0000000f
+@functools.lru_cache
+def _leave_group_at_exit():
+    "Close the group of processes before the interpreter goes: its threads would abort a process that ends around them"
+    dist = torch.distributed
+    atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
+
 class Learner:
     "Nets and optimizers by name, a `step` that uses them, and callbacks that watch"
     def __init__(self,
@@ -80,6 +86,7 @@ class Learner:
         self.acc = Accelerator(cpu=str(device)=='cpu', log_with=trackers, project_dir=self.path)
         self.device = torch.device(device or self.acc.device)
         self.rank,self.world,self.main = self.acc.process_index,self.acc.num_processes,self.acc.is_main_process
+        if self.world > 1: _leave_group_at_exit()
         self.n,self.ema,self.opts = SimpleNamespace(**nets),SimpleNamespace(),opts
         self._step,self._batch,self.n_steps,self.seed,self.config = step,batch,n_steps,seed,config or {}
         self.batch_size,self.trackers,self.max_bad = batch_size,trackers,max_bad
