@@ -14,14 +14,14 @@ import torch
 from latent_style.data import Latents, show_grid
 from latent_style.eval import SqueezeFeatures, as_pictures, features_of, nearest, picture_files, report_rows
 
-methods = ('cyclegan','stargan','otcfm')  # modules of the package with the verbs `train` and `translate`
+WAYS = dict(cyclegan={'': {}}, stargan={'': {}}, otcfm={'direct': dict(mode='direct'), 'inversion': dict(mode='inversion')})  # methods, and the options of `translate` to compare
 
 def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', type=Path, required=True, help='folder with <domain>/train and <domain>/test')
     p.add_argument('--weights', type=Path, required=True, help='folder with the codec and squeezenet_lpips')
     p.add_argument('--codec', default='taesd', help='folder under --weights')
-    p.add_argument('--method', default='cyclegan', choices=methods)
+    p.add_argument('--method', default='cyclegan', choices=list(WAYS))
     p.add_argument('--src', default='photo'); p.add_argument('--trg', default='monet')
     p.add_argument('--minutes', type=float, default=20, help='training time')
     p.add_argument('--steps', type=int, help='so many steps instead of as many as fit into --minutes')
@@ -73,8 +73,9 @@ def main():
         run = o.run or o.out/'run'
         if o.run is None: times |= train(o, codec, run)
         t = time.perf_counter()
-        out = importlib.import_module(f'latent_style.{o.method}').translate(run, source, to=o.trg)
-        translated,times['translate_s'] = {o.method: as_pictures(out)},time.perf_counter()-t
+        m = importlib.import_module(f'latent_style.{o.method}')
+        translated = {f'{o.method} {k}'.strip(): as_pictures(m.translate(run, source, to=o.trg, device='cpu', **how)) for k,how in WAYS[o.method].items()}
+        times['translate_s'] = time.perf_counter()-t
     t = time.perf_counter(); table = report_rows(source, translated, target, net, codec, real, seed=o.seed); times['measure_s'] = time.perf_counter()-t
     print(f'\n{o.src} -> {o.trg}, {o.codec}, SqueezeNet features, against {len(target)} test pictures of {o.trg}\n\n{table}\n')
     print('  '.join(f'{k} {v:.1f}' for k,v in (times | dict(total_s=time.perf_counter()-t0)).items()))
@@ -83,8 +84,7 @@ def main():
     fakes = next(iter(translated.values()), source)
     i = torch.linspace(0, len(source)-1, min(8, len(source))).long()
     near = nearest(features_of(net, fakes[i]), features_of(net, torch.cat([target,real])))[:,0]
-    rows = [source[i],fakes[i],torch.cat([target,real])[near]] if translated else [source[i],torch.cat([target,real])[near]]
-    show_grid(rows, rows=['source','translated','nearest real'] if translated else ['source','nearest real'], save=o.out/'grid.png')
+    show_grid([source[i], *[p[i] for p in translated.values()], torch.cat([target,real])[near]], rows=['source', *translated, 'nearest real'], save=o.out/'grid.png')
     print(f'wrote {o.out}/table.json, table.md, grid.png')
 
 if __name__ == '__main__': main()

@@ -1,9 +1,10 @@
 """CPU seconds of a training step and of a generator call, in units of one dense 3x3 convolution (forward and backward, batch 8, 256 channels, 32x32, fp32).
 
-    python bench/step_speed.py [--reference FOLDER] [--reps 5] [--presets head seed laptop stargan:head stargan:laptop]
+    python bench/step_speed.py [--reference FOLDER] [--reps 5] [--presets head seed laptop stargan:head stargan:laptop otcfm:seed otcfm:head otcfm:laptop]
 
 Everything is measured turn by turn in one process, so that what else the machine does hits all alike. With `--reference` (a folder that holds
 `objectives.py`, textbook training steps) the same networks, optimizers and batch also run the textbook step, once with this package's CPU layers and once with PyTorch's own, and the first ratio is printed.
+`otcfm:seed@64` takes latents of 64x64 instead of 32x32.
 """
 import os
 for k,v in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2').items(): os.environ.setdefault(k, v)
@@ -11,7 +12,7 @@ import argparse, copy, importlib.util, statistics, time
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from latent_style import cyclegan, stargan
+from latent_style import cyclegan, otcfm, stargan
 from latent_style.kernels import keep_pages, plain_kernels
 from latent_style.learner import EMA, Learner, Recorder, adam
 
@@ -60,6 +61,27 @@ def stargan_textbook(ref, learn, w, b):
     opt_G,opt_D = (torch.optim.AdamW([p for k in ks for p in n[k].parameters()], lr=1e-4, betas=(0.,.99)) for ks in ('GFE','D'))
     return lambda: ref.stargan_step(n['G'], n['F'], n['E'], n['D'], opt_G, opt_D, b.x, b.x_ref, b.y_src, b.y_trg, b.z1, b.z1, b.z2)
 
+def otcfm_learner(preset, precision, batch, n_domains=2, side=32):
+    "The same for flow matching; pairs are drawn and paired by transport in the step, as in `train`"
+    o = otcfm.PRESETS[preset]; torch.manual_seed(0)
+    nets = otcfm.networks(n_domains, **{k: o[k] for k in ('dim','n_blocks','k','n_s','shared','gamma') if k in o})
+    latents = SimpleNamespace(sizes=[256]*n_domains, take=lambda y,i: data[y,i]); data = torch.randn(n_domains, 256, 4, side, side)
+    class Store(SimpleNamespace):
+        def __len__(self): return n_domains
+        def __iter__(self): return iter([SimpleNamespace(shapes=[(4,side,side)], shape=(4,side,side))]*n_domains)
+    learn = Learner(nets, dict(V=adam(nets['V'], 1e-4, (.9,.99), 1e-5)), lambda l,b: otcfm.step(l, b), otcfm.batches(Store(**vars(latents)), batch), 10**9, None,
+                    [Recorder(50), EMA('V')], precision=precision, device='cpu', batch_size=batch)
+    learn('before_fit')
+    return learn,SimpleNamespace(null=nets['V'].null),None
+
+def otcfm_textbook(ref, learn, w, _):
+    "The same network and optimizer in the textbook's step, with independent pairs"
+    V = copy.deepcopy(learn.n.V); opt = torch.optim.AdamW(V.parameters(), lr=1e-4)
+    def step():
+        b = learn._batch(learn); loss = ref.otcfm_loss(V, b.x0, b.x1, b.t, b.y, torch.zeros(len(b.t), dtype=torch.bool), w.null)
+        opt.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(V.parameters(), 1.); opt.step()
+    return step
+
 def race(fns, reps):
     "Median CPU and wall seconds of each function, all in turn"
     for f in fns.values(): f()
@@ -72,7 +94,7 @@ def race(fns, reps):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--reference', type=Path, help='folder with objectives.py'); p.add_argument('--reps', type=int, default=5)
-    p.add_argument('--presets', nargs='+', default=['head','seed','laptop','stargan:head','stargan:laptop']); p.add_argument('--batch', type=int, default=8)
+    p.add_argument('--presets', nargs='+', default=['head','seed','laptop','stargan:head','stargan:laptop','otcfm:seed','otcfm:head','otcfm:laptop']); p.add_argument('--batch', type=int, default=8)
     o = p.parse_args(); torch.set_num_threads(2); keep_pages()
     ref = None
     if o.reference:
@@ -81,18 +103,20 @@ def main():
     for preset in o.presets:
         fns = {'unit': unit()}
         for prec in ('fp32','bf16'):
-            star,name = preset.startswith('stargan:'),preset.split(':')[-1]
-            learn,w,ab = (stargan_learner if star else learner)(name, prec, o.batch)
+            kind,name = preset.split(':') if ':' in preset else ('cyclegan',preset); name,_,side = name.partition('@'); side = int(side or 32)
+            make,book = dict(cyclegan=(learner,textbook), stargan=(stargan_learner,stargan_textbook), otcfm=(otcfm_learner,otcfm_textbook))[kind]
+            learn,w,ab = make(name, prec, o.batch, **(dict(side=side) if kind == 'otcfm' else {}))
             fns[f'step {prec}'] = learn._one_step
             if prec=='fp32' and ref:
-                fns['textbook'] = (stargan_textbook if star else textbook)(ref, learn, w, ab)
+                fns['textbook'] = book(ref, learn, w, ab)
                 def plain(f=fns['textbook']):
                     with plain_kernels(): f()
                 fns['textbook, PyTorch layers'] = plain
-            G = copy.deepcopy(learn.n.G).eval(); x = [torch.randn(16, 4, 32, 32)] + [torch.randn(16, 64)]*star
+            G = copy.deepcopy(learn.n.V if kind == 'otcfm' else learn.n.G).eval()
+            x = [torch.randn(16, 4, side, side)] + dict(cyclegan=[], stargan=[torch.randn(16, 64)], otcfm=[torch.rand(16), torch.zeros(16).long()])[kind]
             def infer(G=G, x=x, amp=learn.amp):
                 with torch.no_grad(), amp(): G(*x)
-            fns[f'generator (16) {prec}'] = infer
+            fns[f'network, 16 rows, {prec}'] = infer
         r = race(fns, o.reps); u = r['unit'][0]
         for k,(c,s) in r.items():
             ratio = f'{r["textbook"][0]/c:15.2f}' if 'textbook' in r and k.startswith('step') else ''

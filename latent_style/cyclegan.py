@@ -7,7 +7,7 @@ __all__ = ['PRESETS', 'networks', 'g_loss', 'd_loss', 'replay', 'step', 'grid_pi
            'translate', 'generator_from', 'load_legacy']
 
 # %% ../nbs/03_cyclegan.ipynb #00000002
-import json, math
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -269,15 +269,10 @@ def load_run(path,          # run folder, or a checkpoint file of an older laten
     "A `Translator` for a finished or unfinished run"
     path = Path(path)
     if path.is_file(): return load_legacy(path, codec, **legacy).to(device or best_device())
-    if not (path/'config.json').exists(): raise FileNotFoundError(f'{path} is not a run folder: there is no config.json in it')
-    o = SimpleNamespace(**json.loads((path/'config.json').read_text()))
-    if o.method != 'cyclegan': raise ValueError(f'{path} is a run of {o.method!r}, not of cyclegan')
-    codec = load_codec(codec or o.codec)
+    o = run_options(path, 'cyclegan'); codec = load_codec(codec or o.codec)
     nets = networks(codec.channels, o.ngf, o.n_blocks, o.conv, o.k, o.residual, o.act, o.ndf, o.d_stride, o.sn)
-    ck = best_checkpoint(path) if step is None else path/'ckpt'/f'step_{step:08d}'
-    if not ck.exists(): raise FileNotFoundError(f'{ck}: no such checkpoint; there are {", ".join(str(int(p.name[5:])) for p in checkpoints(path))}')
     avg = '_ema' if ema and o.ema else ''
-    load_weights(ck/'weights.safetensors', {f'{k}{avg}': nets[k] for k in 'GF'})
+    load_weights(pick_checkpoint(path, step)/'weights.safetensors', {f'{k}{avg}': nets[k] for k in 'GF'})
     return Translator(nets['G'], nets['F'], codec, o.domains, o.gain, vars(o)).to(device or best_device())
 
 # %% ../nbs/03_cyclegan.ipynb #0000002d

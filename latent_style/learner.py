@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['adam', 'best_device', 'Callback', 'Learner', 'Schedule', 'EMA', 'Recorder', 'read_log', 'plot_log', 'atomic_dir',
-           'weights', 'training_state', 'load_weights', 'check_config', 'checkpoints', 'best_checkpoint', 'Checkpoint',
-           'Samples', 'Evaluate', 'Curves', 'Progress', 'Trackers', 'MaxTime', 'nearest', 'presets', 'compile_nets']
+           'weights', 'training_state', 'load_weights', 'check_config', 'checkpoints', 'best_checkpoint', 'run_options',
+           'pick_checkpoint', 'Checkpoint', 'Samples', 'Evaluate', 'Curves', 'Progress', 'Trackers', 'MaxTime',
+           'nearest', 'presets', 'compile_nets']
 
 # %% ../nbs/02a_learner.ipynb #00000002
 import atexit, copy, difflib, functools, inspect, json, math, os, re, shutil, signal, threading, time
@@ -65,6 +66,7 @@ def _leave_group_at_exit():
     dist = torch.distributed
     atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
 
+# %% ../nbs/02a_learner.ipynb #00000010
 class Learner:
     "Nets and optimizers by name, a `step` that uses them, and callbacks that watch"
     def __init__(self,
@@ -111,7 +113,7 @@ class Learner:
         "Generator for this step: a function of (seed, step, stream) alone"
         return generator(self.seed, self.i, stream)
 
-# %% ../nbs/02a_learner.ipynb #00000010
+# %% ../nbs/02a_learner.ipynb #00000011
 def _update(self:Learner,
             loss,       # scalar with a graph
             *names,     # networks that move
@@ -137,7 +139,7 @@ def _opt_step(self:Learner, opt, bad):
 
 Learner.update,Learner._opt_step = _update,_opt_step
 
-# %% ../nbs/02a_learner.ipynb #00000018
+# %% ../nbs/02a_learner.ipynb #00000019
 @contextmanager
 def _gently(learn):
     "While inside, the first interrupt asks `learn` to stop after the step; the second one is served at once"
@@ -150,7 +152,7 @@ def _gently(learn):
     finally:
         for s,h in old.items(): signal.signal(s, h)
 
-# %% ../nbs/02a_learner.ipynb #00000019
+# %% ../nbs/02a_learner.ipynb #0000001a
 def _one_step(self:Learner):
     "Fetch, step, count"
     self('before_step')
@@ -174,7 +176,7 @@ def _fit(self:Learner):
 
 Learner._one_step,Learner.fit = _one_step,_fit
 
-# %% ../nbs/02a_learner.ipynb #0000001d
+# %% ../nbs/02a_learner.ipynb #0000001e
 class Schedule(Callback):
     "Learning rate = base rate x `f(step)`; the one callback that does change the weights"
     order = -10
@@ -187,7 +189,7 @@ class Schedule(Callback):
     def before_step(self, learn):
         for g in self.groups(learn): g['lr'] = g['initial_lr']*self.f(learn.i)
 
-# %% ../nbs/02a_learner.ipynb #00000020
+# %% ../nbs/02a_learner.ipynb #00000021
 class EMA(Callback):
     "Keeps `learn.ema.NAME`, the moving average of the named networks' weights"
     order = -5
@@ -204,7 +206,7 @@ class EMA(Callback):
             torch._foreach_lerp_(list(e.parameters()), [p.detach() for p in n.parameters()], 1-b)
             for x,y in zip(e.buffers(), n.buffers()): x.copy_(y)
 
-# %% ../nbs/02a_learner.ipynb #00000025
+# %% ../nbs/02a_learner.ipynb #00000026
 class Recorder(Callback):
     "Writes the mean of the step's scalars, rates and speed to `log.jsonl` every `every` steps, and stops hopeless runs"
     order = 10
@@ -229,7 +231,7 @@ class Recorder(Callback):
         self.sums[keys] = self.sums[keys]+v if keys in self.sums else v
         if learn.i % self.every == 0 or learn.i == learn.n_steps: self.write(learn)
 
-# %% ../nbs/02a_learner.ipynb #00000026
+# %% ../nbs/02a_learner.ipynb #00000027
 def _means(sums, acc):
     "Mean of each scalar over the steps (of all processes) that returned it"
     tot,cnt = {},{}
@@ -257,12 +259,12 @@ def _write(self:Recorder, learn):
 
 Recorder.write = _write
 
-# %% ../nbs/02a_learner.ipynb #00000028
+# %% ../nbs/02a_learner.ipynb #00000029
 def _rec_state(self:Recorder): return {'|'.join(k): v for k,v in self.sums.items()}
 def _rec_load(self:Recorder, d): self.sums = {tuple(k.split('|')) if k else (): v for k,v in d.items()}
 Recorder.state,Recorder.load_state = _rec_state,_rec_load
 
-# %% ../nbs/02a_learner.ipynb #00000029
+# %% ../nbs/02a_learner.ipynb #0000002a
 def read_log(path):    # run folder or its log.jsonl
     "Rows of a log as dicts; a line that was cut off by a crash is left out"
     p = Path(path); p = p/'log.jsonl' if p.is_dir() or p.suffix != '.jsonl' else p
@@ -272,7 +274,7 @@ def read_log(path):    # run folder or its log.jsonl
         except json.JSONDecodeError: continue
     return rows
 
-# %% ../nbs/02a_learner.ipynb #0000002f
+# %% ../nbs/02a_learner.ipynb #00000030
 _not_curves = set('step total_steps kimg total_kimg time_sec elapsed_total_sec samples_per_sec eta_sec skipped_steps timestamp'.split())
 
 def plot_log(path,         # run folder, log file, or rows
@@ -295,7 +297,7 @@ def plot_log(path,         # run folder, log file, or rows
     if save: fig.savefig(save)
     return fig
 
-# %% ../nbs/02a_learner.ipynb #00000032
+# %% ../nbs/02a_learner.ipynb #00000033
 def _sync_dir(p):
     fd = os.open(p, os.O_RDONLY)
     try: os.fsync(fd)
@@ -314,7 +316,7 @@ def atomic_dir(path):    # folder that appears whole or not at all
     if path.exists(): shutil.rmtree(path)
     os.replace(tmp, path); _sync_dir(path.parent)
 
-# %% ../nbs/02a_learner.ipynb #00000033
+# %% ../nbs/02a_learner.ipynb #00000034
 def weights(learn):
     "All weights of a learner under `NAME.tensor`, averages under `NAME_ema.tensor`"
     nets = vars(learn.n) | {f'{k}_ema': n for k,n in vars(learn.ema).items()}
@@ -329,7 +331,7 @@ def training_state(learn):
     for cb in learn.cbs: d |= {f'cb.{type(cb).__name__}.{k}': v for k,v in cb.state().items()}
     return {k: v.detach().cpu().contiguous() for k,v in d.items()}
 
-# %% ../nbs/02a_learner.ipynb #00000034
+# %% ../nbs/02a_learner.ipynb #00000035
 def load_weights(file,        # a weights.safetensors
                  nets,        # dict name -> network
                  strict=True):
@@ -338,6 +340,8 @@ def load_weights(file,        # a weights.safetensors
     for k,n in nets.items():
         sd = {p[len(k)+1:]: v for p,v in d.items() if p.startswith(k+'.')}
         if not sd: raise KeyError(f'{file}: no weights of a network called {k!r}; it holds {sorted({p.split(".")[0] for p in d})}')
+        own = n.state_dict(); where = {own[p].data_ptr(): p for p in sd if p in own}
+        sd |= {p: sd[where[v.data_ptr()]] for p,v in own.items() if p not in sd and v.data_ptr() in where}    # a second name of a shared tensor
         n.load_state_dict(sd, strict=strict)
 
 def _load_state(learn, d):
@@ -346,13 +350,16 @@ def _load_state(learn, d):
         for name,v in d.items():
             if name.startswith(f'opt.{k}.'): i,p = name[len(f'opt.{k}.'):].split('.',1); st.setdefault(int(i), {})[p] = v
         o.load_state_dict(dict(state=st, param_groups=o.state_dict()['param_groups']))
+        for p,s in o.state.items():       # fused optimizers expect the layout of the parameter
+            for q,v in s.items():
+                if v.shape == p.shape: s[q] = torch.empty_like(p).copy_(v)
     for k,v in d.items():
         if k.startswith('learn.'): learn.state[k[6:]] = v.to(learn.device)
     for cb in learn.cbs:
         pre = f'cb.{type(cb).__name__}.'
         cb.load_state({k[len(pre):]: v.to(learn.device) for k,v in d.items() if k.startswith(pre)})
 
-# %% ../nbs/02a_learner.ipynb #00000036
+# %% ../nbs/02a_learner.ipynb #00000037
 def check_config(path,      # run folder
                  config,    # options of this call
                  free=()):  # names of options that may differ
@@ -362,10 +369,10 @@ def check_config(path,      # run folder
     if not f.exists(): f.parent.mkdir(parents=True, exist_ok=True); f.write_text(json.dumps(new, indent=1)+'\n'); return
     old = json.loads(f.read_text())
     diff = [f'  {k}: {old.get(k,"(absent)")!r} in the run, {new.get(k,"(absent)")!r} now' for k in sorted(old.keys()|new.keys())
-            if k not in free and old.get(k,'(absent)') != new.get(k,'(absent)')]
+            if k not in free and old.get(k,'(absent)') != new.get(k,'(absent)') and not (k not in old and new[k] is None)]     # an option that is newer than the run, and off
     if diff: raise ValueError(f'{path} holds a run with other options:\n' + '\n'.join(diff) + '\nUse the same options to resume it, or another path for a new run.')
 
-# %% ../nbs/02a_learner.ipynb #00000037
+# %% ../nbs/02a_learner.ipynb #00000038
 def checkpoints(path):    # run folder
     "Whole checkpoints of a run, oldest first (by number, not by name)"
     ps = [p for p in (Path(path)/'ckpt').glob('step_*') if re.fullmatch(r'step_\d+', p.name) and (p/'state.json').exists()]
@@ -379,7 +386,24 @@ def best_checkpoint(path):    # run folder
     best = Path(path)/'ckpt'/f"step_{json.loads(f.read_text())['step']:08d}" if f.exists() else None
     return best if best in ps else ps[-1]
 
-# %% ../nbs/02a_learner.ipynb #00000038
+# %% ../nbs/02a_learner.ipynb #00000039
+def run_options(path,        # run folder
+                method=None, # name of the method that it must be a run of
+                what=''):    # before the path in error messages, for example 'init='
+    "Options of a run, read from its `config.json`, as a namespace"
+    f = Path(path)/'config.json'
+    if not f.exists(): raise FileNotFoundError(f'{what}{path} is not a run folder: there is no config.json in it')
+    o = SimpleNamespace(**json.loads(f.read_text()))
+    if method and getattr(o, 'method', None) != method: raise ValueError(f"{what}{path} is a run of {getattr(o, 'method', None)!r}, not of {method}")
+    return o
+
+def pick_checkpoint(path, step=None):
+    "The checkpoint of `step`; `None`: the best, or else the newest"
+    ck = best_checkpoint(path) if step is None else Path(path)/'ckpt'/f'step_{step:08d}'
+    if not ck.exists(): raise FileNotFoundError(f'{ck}: no such checkpoint; there are {", ".join(str(int(p.name[5:])) for p in checkpoints(path))}')
+    return ck
+
+# %% ../nbs/02a_learner.ipynb #0000003a
 class Checkpoint(Callback):
     "Resumes from the newest checkpoint of the run folder, writes new ones, keeps the last few and the best"
     order = 50
@@ -408,7 +432,7 @@ class Checkpoint(Callback):
         if learn.i % self.every == 0: self.save(learn)
     def after_fit(self, learn): self.save(learn)
 
-# %% ../nbs/02a_learner.ipynb #00000039
+# %% ../nbs/02a_learner.ipynb #0000003b
 def _save(self:Checkpoint, learn):
     "Write this step's checkpoint unless it is there, then delete what need not be kept"
     p = learn.path/'ckpt'/f'step_{learn.i:08d}'
@@ -429,7 +453,7 @@ def _prune(self:Checkpoint, learn):
 
 Checkpoint.save,Checkpoint.prune = _save,_prune
 
-# %% ../nbs/02a_learner.ipynb #0000003f
+# %% ../nbs/02a_learner.ipynb #00000041
 class Samples(Callback):
     "Every `every` steps, save the figure that `draw(learn)` returns as `samples/step_N.png`"
     order = 20
@@ -463,7 +487,7 @@ class Curves(Callback):
         if learn.main and learn.path and rows: plot_log(rows, self.groups, save=learn.path/'losses.png')
         self.t = time.time()
 
-# %% ../nbs/02a_learner.ipynb #00000040
+# %% ../nbs/02a_learner.ipynb #00000042
 class Progress(Callback):
     "A bar with the scalars of the last row"
     order = 40
@@ -489,7 +513,7 @@ class MaxTime(Callback):
     def before_fit(self, learn): self.t = time.time()
     def after_step(self, learn): learn.stop = learn.stop or time.time()-self.t > 60*self.minutes
 
-# %% ../nbs/02a_learner.ipynb #00000046
+# %% ../nbs/02a_learner.ipynb #00000048
 def nearest(name, names):
     "' Did you mean ...?' for a name that is not among `names`"
     close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=.4)
@@ -515,7 +539,7 @@ def presets(table,      # dict name -> dict of options
         return wrapped
     return deco
 
-# %% ../nbs/02a_learner.ipynb #00000049
+# %% ../nbs/02a_learner.ipynb #0000004b
 def compile_nets(learn,    # learner
                  *names,   # networks; none named: all
                  **kw):    # options of `torch.compile`

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NETS', 'LOADERS', 'read_checkpoint', 'Tensors', 'fill', 'Old', 'latent_nets', 'OldStarGAN', 'kind_of', 'load_stargan',
-           'load_checkpoint', 'flow_net', 'with_aliases', 'guide_weights', 'there_and_back', 'OldFlow', 'load_otcfm',
-           'pixel_nets', 'OldPixels', 'load_pixels', 'reference_latents', 'translate']
+           'load_checkpoint', 'flow_net', 'with_aliases', 'there_and_back', 'OldFlow', 'load_otcfm', 'pixel_nets',
+           'OldPixels', 'load_pixels', 'translate']
 
 # %% ../nbs/03a_legacy.ipynb #00000002
 import math, pickle, warnings
@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from . import stargan
 from .cyclegan import Translator, load_legacy
-from .data import SD15, Pixels, generator, load_codec, load_picture, to_pil, translate_pictures
+from .data import SD15, Pixels, generator, load_codec, translate_pictures
 from .learner import nearest
+from .otcfm import by_inversion
 from .models_style import (DomainDiscriminator, IsoNext, MappingNetwork, PixelDiscriminator, PixelGenerator, PixelStyleEncoder,
                                        StyledGenerator, StyleEncoder, TimeEmbedding, pick)
 
@@ -224,41 +225,29 @@ def with_aliases(sd): # `Tensors` of a velocity
     return sd
 
 # %% ../nbs/03a_legacy.ipynb #00000028
-def guide_weights(n,          # steps
-                  w,          # weight of the guidance at t=0
-                  decay=True):# falling linearly towards 1
-    "Weight of the guidance in each step"
-    return [1+(w-1)*(1-i/n) if decay else w for i in range(n)]
-
 def there_and_back(v,              # velocity v(x,t,y)
                    x,              # latents (b,c,h,w) of the domain `y_src`
                    y_src, y_trg,   # labels (b,)
                    null,           # label that means no style
-                   n=15,           # Euler steps in each direction
+                   n=15,           # steps in each direction
                    w=2.,           # weight of the guidance; 1: none
-                   decay=True):
+                   decay=True,     # it falls on a line to 1
+                   method='euler'):# solver
     "Back to noise under the source's style, forth under the target's with guidance"
-    at = lambda t,b=1: x.new_full((b*len(x),), t)
-    for i in range(n): x = x - v(x, at(1-i/n), y_src)/n
-    for i,wi in enumerate(guide_weights(n, w, decay)):
-        if w == 1: d = v(x, at(i/n), y_trg)
-        else:
-            d,u = v(torch.cat([x,x]), at(i/n, 2), torch.cat([y_trg, torch.full_like(y_trg, null)])).chunk(2)
-            d = u + wi*(d-u)
-        x = x + d/n
-    return x
+    pair = lambda y: (y, torch.full_like(y, null))
+    return by_inversion(v, x, pair(y_src), pair(y_trg), n, method, scale=w, decay=decay)
 
 # %% ../nbs/03a_legacy.ipynb #0000002d
 class OldFlow(Old):
     "A velocity with styles: from `source` back to noise and forth to the style wanted"
-    takes = ('source','steps','scale','decay','clamp')
-    def net_out(self, x, y, source=None, steps=None, scale=None, decay=None, clamp=None):
+    takes = ('source','steps','guidance','decay','clamp','method')
+    def net_out(self, x, y, source=None, steps=None, guidance=None, decay=None, clamp=None, method='euler'):
         o = self.options
         if source is None:
             if len(self.domains) != 2: raise ValueError(f'source: say which domain the pictures come from, {", ".join(self.domains)}')
             source = self.domains[1-int(y[0])]
-        steps,scale,decay = (o[k] if v is None else v for k,v in (('steps',steps), ('scale',scale), ('decay',decay)))
-        x = there_and_back(self.nets.V, x, torch.full_like(y, self.index(source)), y, self.nets.V.null, steps, scale, decay)
+        steps,guidance,decay = (o[k] if v is None else v for k,v in (('steps',steps), ('guidance',guidance), ('decay',decay)))
+        x = there_and_back(self.nets.V, x, torch.full_like(y, self.index(source)), y, self.nets.V.null, steps, guidance, decay, method)
         return x if clamp is None else x.clamp(-clamp, clamp)
 
 def load_otcfm(ck, file, codec=None, domains=None,
@@ -268,8 +257,8 @@ def load_otcfm(ck, file, codec=None, domains=None,
     if null == 'average': sd.setdefault('style_embed.avg_style_embedding', torch.zeros_like(sd['style_embed.embedding.weight'][0]))
     else: sd.pop('style_embed.avg_style_embedding', None)
     v = fill(flow_net(sd, null), sd); c,inf = v.input_proj.in_channels,_part(cfg, 'inference')
-    o = dict(steps=inf.get('num_inference_steps', 15), scale=inf.get('cfg_scale', 2.) if inf.get('use_cfg', True) else 1., decay=inf.get('cfg_decay', True))
-    what = f'OT-CFM, {len(v.blocks)} blocks of {v.input_proj.out_channels} channels, {"shared" if hasattr(v, "shared_mlps") else "own"} style layers, no style = {null}, {o["steps"]} steps, guidance {o["scale"]:g}'
+    o = dict(steps=inf.get('num_inference_steps', 15), guidance=inf.get('cfg_scale', 2.) if inf.get('use_cfg', True) else 1., decay=inf.get('cfg_decay', True))
+    what = f'OT-CFM, {len(v.blocks)} blocks of {v.input_proj.out_channels} channels, {"shared" if hasattr(v, "shared_mlps") else "own"} style layers, no style = {null}, {o["steps"]} steps, guidance {o["guidance"]:g}'
     names = [f'style_{i}' for i in range(v.n_styles)]
     return OldFlow(dict(V=v), _codec(codec, 'stabilityai/sd-vae-ft-mse', c, file), _domains(domains, v.n_styles, names, file), 1., cfg, what, **o)
 
@@ -313,20 +302,12 @@ def load_pixels(ck, file, codec=None, domains=None):
 LOADERS['pixels'] = load_pixels
 
 # %% ../nbs/03a_legacy.ipynb #00000042
-def reference_latents(t, picture): # a loaded system; file, Pillow picture, tensor (3,h,w) or (1,3,h,w) in [-1,1], or latents (1,c,h,w)
-    "Latents of an example picture"
-    if isinstance(picture, torch.Tensor):
-        x = picture[None] if picture.ndim == 3 else picture
-        if x.shape[1] != 3: return x
-        picture = to_pil(x[0])
-    return t.codec.encode(load_picture(picture, t.side, 'crop')[None])
-
 def _asked(t, how):
     "Only what was asked for; the seed where it means something"
     how = {k: v for k,v in how.items() if v is not None}
     if how.get('seed') is not None and ('seed' not in getattr(t, 'takes', ()) or 'reference' in how): how.pop('seed')
     if not isinstance(t, Old) and how: raise ValueError(f'{", ".join(how)}: a CycleGAN has one way to translate, without further options')
-    if 'reference' in how and 'reference' in t.takes: how['reference'] = reference_latents(t, how['reference'])
+    if 'reference' in how and 'reference' in t.takes: how['reference'] = stargan.reference_latents(t, how['reference'], t.side)
     return how
 
 def translate(run,             # checkpoint file, or what `load_checkpoint` returns
@@ -341,12 +322,17 @@ def translate(run,             # checkpoint file, or what `load_checkpoint` retu
               device=None,     # where to compute
               codec=None,      # instead of the codec that the file names
               domains=None,    # names of the domains
-              **kw):           # options of the system: steps, scale, decay, clamp (OT-CFM), masks (pixel StarGAN v2)
+              steps=None,      # of the solver in each direction (OT-CFM)
+              method=None,     # solver: 'euler', 'midpoint', 'heun', 'rk4' (OT-CFM)
+              guidance=None,   # its scale (OT-CFM)
+              decay=None,      # it falls to 1 on the way (OT-CFM)
+              clamp=None,      # largest absolute value of the latents (OT-CFM)
+              masks=None):     # where the high-pass skip acts (pixel StarGAN v2)
     "Translate pictures of any size with a checkpoint of an older system; returns a list of tensors (3,h,w) in [-1,1]"
     t = load_checkpoint(run, codec, domains) if isinstance(run, (str,Path)) else run
     if device: t.to(device)
     if t.codec is None: raise ValueError('pictures need a codec: load the checkpoint with codec=')
-    how,old = _asked(t, dict(seed=seed, reference=reference, source=source, **kw)),isinstance(t, Old)
+    how,old = _asked(t, dict(seed=seed, reference=reference, source=source, steps=steps, method=method, guidance=guidance, decay=decay, clamp=clamp, masks=masks)),isinstance(t, Old)
     if old and t.tile is None: size = size or t.side
     tiles = dict(tile=t.tile, multiple=t.multiple) if old else {}
     return translate_pictures(lambda z: t(z, to, strength=strength, **how), t.codec, pictures, out=out, size=size, **tiles)

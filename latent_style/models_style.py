@@ -11,7 +11,7 @@ __all__ = ['groups_for', 'AdaptiveNorm', 'StyledBlock', 'StyledGenerator', 'pick
 # %% ../nbs/01a_models_style.ipynb #00000002
 import math
 import torch, torch.nn as nn, torch.nn.functional as F
-from .kernels import ada_act, conv_same, plain_kernels, use_fast
+from .kernels import ada_act, conv_same, depthwise, styled_mlp, use_fast
 from .models import SNConv2d, n_params
 
 # %% ../nbs/01a_models_style.ipynb #00000006
@@ -213,7 +213,11 @@ class IsoBlock(nn.Module):
         self.adagn = AdaGN(c, proj)
         self.pwconv1,self.pwconv2 = nn.Conv2d(c, 4*c, 1),nn.Conv2d(4*c, c, 1)
 
-    def forward(self, x, s): return x + self.gamma*self.pwconv2(F.gelu(self.pwconv1(self.adagn(self.dwconv(x), s))))
+    def forward(self, x, s):
+        if not use_fast(x): return x + self.gamma*self.pwconv2(F.gelu(self.pwconv1(self.adagn(self.dwconv(x), s))))
+        g,(w1,w2) = self.gamma.flatten(),(l.weight.flatten(1) for l in (self.pwconv1,self.pwconv2))
+        with torch.autocast('cpu', enabled=False): scale,shift = self.adagn.style_proj(s.to(w1.dtype)).chunk(2, 1)
+        return styled_mlp(x, depthwise(x, self.dwconv.weight, self.dwconv.bias), scale, shift, self.adagn.norm.num_groups, w1, self.pwconv1.bias, g[:,None]*w2, g*self.pwconv2.bias)
 
 # %% ../nbs/01a_models_style.ipynb #00000025
 class IsoNext(nn.Module):
@@ -246,9 +250,10 @@ class IsoNext(nn.Module):
 
     def velocity(self, x, s):
         "The velocity under the condition `s`"
-        h = self.input_proj(x)
+        w = self.input_proj.weight
+        with torch.autocast(x.device.type, enabled=False): h = self.input_proj(x.to(w.dtype).contiguous(memory_format=torch.channels_last))
         for b in self.blocks: h = b(h, s)
-        with torch.autocast(x.device.type, enabled=False): return self.output_proj(h.to(self.output_proj[-1].weight.dtype)).to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False): return self.output_proj(h.to(w.dtype)).to(x.dtype)
 
     def forward(self, x, t, y): return self.velocity(x, self.cond(t, y))
 

@@ -10,7 +10,6 @@ __all__ = ['Batch', 'SIGNS', 'PRESETS', 'networks', 'batches', 'styles', 'in_sty
 # %% ../nbs/04_stargan_v2.ipynb #00000002
 import io, json, math
 from collections import namedtuple
-from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -337,9 +336,7 @@ def _copy_heads(new, old, where):
 
 def start_from(run, nets, domains, o):
     "Fill `nets` from another run: what is shared as it is, heads by the names of their domains; new domains keep fresh heads"
-    if not (Path(run)/'config.json').exists(): raise FileNotFoundError(f'init={run}: not a run folder, there is no config.json in it')
-    old = SimpleNamespace(**json.loads((Path(run)/'config.json').read_text()))
-    if old.method != 'stargan': raise ValueError(f'init={run}: a run of {old.method!r}, not of stargan')
+    old = run_options(run, 'stargan', 'init=')
     differ = [f'{k}={getattr(old, k)!r}' for k in _net_options if getattr(old, k) != getattr(o, k)]
     if differ: raise ValueError(f"init={run}: its networks have {', '.join(differ)}; give the same options")
     theirs = _nets_of(old, nets['G'].encoder[0].in_channels); load_weights(best_checkpoint(run)/'weights.safetensors', theirs)
@@ -422,13 +419,8 @@ def load_run(path,          # run folder
     "A `Translator` for a finished or unfinished run"
     path = Path(path)
     if path.is_file(): raise ValueError(f'{path} is a file, not a run folder. Checkpoints of older systems: latent_style.legacy.load_checkpoint({path.name!r}).translator()')
-    if not (path/'config.json').exists(): raise FileNotFoundError(f'{path} is not a run folder: there is no config.json in it')
-    o = SimpleNamespace(**json.loads((path/'config.json').read_text()))
-    if o.method != 'stargan': raise ValueError(f'{path} is a run of {o.method!r}, not of stargan')
-    codec = load_codec(codec or o.codec); nets = _nets_of(o, codec.channels)
-    ck = best_checkpoint(path) if step is None else path/'ckpt'/f'step_{step:08d}'
-    if not ck.exists(): raise FileNotFoundError(f'{ck}: no such checkpoint; there are {", ".join(str(int(p.name[5:])) for p in checkpoints(path))}')
-    load_weights(ck/'weights.safetensors', {f'{k}_ema' if ema and o.ema else k: nets[k] for k in 'GFE'})
+    o = run_options(path, 'stargan'); codec = load_codec(codec or o.codec); nets = _nets_of(o, codec.channels)
+    load_weights(pick_checkpoint(path, step)/'weights.safetensors', {f'{k}_ema' if ema and o.ema else k: nets[k] for k in 'GFE'})
     return Translator(nets, codec, o.domains, o.gain, vars(o)).to(device or best_device())
 
 # %% ../nbs/04_stargan_v2.ipynb #00000046

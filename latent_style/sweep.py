@@ -6,7 +6,7 @@
 __all__ = ['grid', 'run_name', 'runs_of', 'sweep']
 
 # %% ../nbs/06a_sweep.ipynb #00000002
-import copy, hashlib, inspect, json, re, time
+import copy, hashlib, inspect, re
 from itertools import product
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def _last(path):
 
 def _one(train, data, path, options, evaluate):
     "Train or resume one run: status, minutes, last losses, numbers of `evaluate`"
-    before,t = checkpoints(path),time.time()
+    before = checkpoints(path)
     learn = train(data, path, **options)
     status = 'interrupted' if learn.i < learn.n_steps else 'kept' if before and int(before[-1].name[5:]) >= learn.n_steps else 'trained'
     return dict(status=status, steps=learn.i, minutes=_last(path).get('elapsed_total_sec', 0.)/60) | (evaluate(path) if evaluate else {})

@@ -90,6 +90,20 @@ def test_stargan(world, latents):
     said = call('train', 'stargan', latents, '--path', world/'star', '--w_style', 3, code=2)
     assert 'w_sty' in said, said
 
+def test_otcfm(world, latents):
+    "Train both kinds of flow; translate directly and by inversion, under our flags and those of older scripts"
+    nets = '--dim 32 --n_blocks 2 --n_s 32 --gamma .5 --batch 4 --device cpu --no-progress'.split()
+    call('train', 'otcfm', latents, '--path', world/'flow', '--n_steps', 8, '--preset', 'laptop', '--lr', '.01', '--ema', '0', *nets)
+    c = json.loads((world/'flow/config.json').read_text())
+    assert (c['method'], c['domains'], c['n_steps'], c['coupling'], c['mode']) == ('otcfm', ['anime','photo'], 8, 'exact', 'both')
+    photo = world/'pictures/test/photo/000000.png'; words = ['translate', world/'flow', photo, '--to', 'anime', '--device', 'cpu', '--out']
+    call(*words, world/'direct.png'); call(*words, world/'inverted.png', '--mode', 'inversion', '--source', 'photo', '--steps', 2, '--method', 'heun', '--guidance', 3)
+    call('translate', '--checkpoint', world/'flow', '--input', photo, '--source_style', 1, '--target_style', 0, '--output', world/'older.png', '--num_steps', 2, '--cfg_scale', 3, '--method=heun', '--mode', 'inversion', '--device', 'cpu')
+    a,b,c = ((world/f'{n}.png').read_bytes() for n in ('direct','inverted','older'))
+    assert a != b and b == c
+    said = call('translate', world/'flow', photo, '--method', 'eular', code=2); assert "Did you mean 'euler'" in said, said
+    said = call('translate', world/'flow', photo, '--psi', '.5', code=2); assert 'psi' in said, said
+
 def test_translate(world, run):
     from PIL import Image
     call('translate', run, world/'pictures/test/photo', '--to', 'anime', '--out', world/'out', '--device', 'cpu')

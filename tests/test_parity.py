@@ -2,7 +2,7 @@
 import importlib.util
 from types import SimpleNamespace
 import pytest, torch
-from latent_style import cyclegan, stargan
+from latent_style import cyclegan, otcfm, stargan
 from latent_style.models import PatchDiscriminator, ResnetGenerator
 
 @pytest.fixture(scope='module')
@@ -60,3 +60,25 @@ def test_stargan(ref, norm, sn, residual, w_id):
     print('relative errors: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
     assert max(e.values()) < 1e-9
     assert abs(t['ds']-u['ds']) < 1e-9 and abs(t['g_adv']-u['adv']) < 1e-9
+
+@pytest.mark.parametrize('plain', [False, True])
+def test_otcfm(ref, plain):
+    "Loss, gradients and a translation with guidance, by the fused layers and by PyTorch's own"
+    from contextlib import nullcontext
+    from latent_style.kernels import plain_kernels
+    torch.manual_seed(0)
+    V = otcfm.networks(2, dim=32, n_blocks=4, n_s=32)['V'].double()
+    for p in V.parameters(): torch.nn.init.normal_(p, std=.1)
+    x0,x1 = torch.randn(2, 6, 4, 16, 16, dtype=torch.float64); t,y = torch.rand(6, dtype=torch.float64),torch.tensor([0,1,0,1,0,1])
+    labels,null = otcfm.flow_labels(y, 'noise', 2); drop = torch.tensor([True,False,False,True,False,False])
+    with plain_kernels() if plain else nullcontext():
+        loss = otcfm.cfm_loss(V, otcfm.Batch(x0, x1, t, torch.where(drop, null, labels))).mean(); mine = grads(loss, (V,))
+    with plain_kernels(): want = ref.otcfm_loss(V, x0, x1, t, labels, drop, V.null); theirs = grads(want, (V,))
+    e = dict(loss=abs(loss-want).item()/want.item(), grad=error(mine, theirs))
+    with torch.no_grad():
+        pair = lambda y: otcfm.flow_labels(y, 'noise', 2)
+        with plain_kernels() if plain else nullcontext(): a = otcfm.by_inversion(V, x1, pair(y), pair(1-y), 5, 'euler', scale=2.)
+        with plain_kernels(): b = ref.otcfm_transfer(V, x1, y, 1-y, V.null, 5, 2.)
+    e['transfer'] = error(a, b); assert error(b, x1) > 1e-3
+    print('relative errors: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
+    assert max(e.values()) < 1e-9

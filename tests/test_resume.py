@@ -86,6 +86,15 @@ learn = train(world+'/latents', path, n_steps=6, batch=4, width=16, n_blocks=1, 
 Path(path, f'rank{learn.rank}.json').write_text(json.dumps(dict(world=learn.world, i=learn.i)))
 '''
 
+SCRIPT_OTCFM = '''
+import json, sys
+from pathlib import Path
+from latent_style.otcfm import train
+world,path = sys.argv[1:]
+learn = train(world+'/latents', path, n_steps=6, batch=8, dim=32, n_blocks=2, n_s=32, buffer=16, lr=1e-4, warmup=2, device='cpu', progress=False, log_every=3)
+Path(path, f'rank{learn.rank}.json').write_text(json.dumps(dict(world=learn.world, i=learn.i)))
+'''
+
 def one_and_two(world, name, script):
     "The same training in one process and in two: folders of both runs"
     (f := world/f'{name}.py').write_text(script); one,two = world/f'{name}_one',world/f'{name}_two'
@@ -113,3 +122,22 @@ def test_two_processes_do_what_one_does(world):
         for k in a: torch.testing.assert_close(a[k], b[k], atol=1e-5, rtol=1e-5 if f[0] == 'w' else 1e-3, msg=lambda m: f'{k}: {m}')
     rows = [[json.loads(l) for l in (p/'log.jsonl').read_text().splitlines()] for p in (one,two)]
     for a,b in zip(*rows): assert a['loss_G'] == pytest.approx(b['loss_G'], rel=1e-4) and a['loss_D'] == pytest.approx(b['loss_D'], rel=1e-4)
+
+def test_two_processes_train_a_flow_alike(world):
+    one,two = one_and_two(world, 'otcfm', SCRIPT_OTCFM)
+    a,b = (load_file(p/'ckpt/step_00000006/weights.safetensors') for p in (one,two))
+    for k in a: torch.testing.assert_close(a[k], b[k], atol=2e-5, rtol=1e-4, msg=lambda m: f'{k}: {m}')
+    rows = [[json.loads(l) for l in (p/'log.jsonl').read_text().splitlines()] for p in (one,two)]
+    for a,b in zip(*rows):
+        for k in ('loss','cost','norm'): assert a[k] == pytest.approx(b[k], rel=2e-3), k
+
+def test_killed_flow_resumes_to_the_same_bytes(world):
+    "A kill in the middle of a buffer of pairs"
+    words = lambda path: command('train', 'otcfm', world/'latents', '--path', path, '--n_steps', 40, '--batch', 4, '--dim', 32, '--n_blocks', 2, '--n_s', 32, '--buffer', 20, '--lr', '1e-3',
+                                 '--ckpt_every', 7, '--sample_every', 1000, '--log_every', 1, '--device', 'cpu', '--no-progress')
+    finish(words(world/'flow_whole'))
+    assert kill_when(words(world/'flow_parts'), (world/'flow_parts/ckpt/step_00000007/state.json').exists), 'the run was over before it was killed'
+    finish(words(world/'flow_parts'))
+    for f in ('weights.safetensors','state.safetensors'):
+        a,b = ((world/p/'ckpt/step_00000040'/f).read_bytes() for p in ('flow_whole','flow_parts'))
+        assert a == b, f
