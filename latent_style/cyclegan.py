@@ -267,7 +267,7 @@ def load_run(path,          # run folder, or a checkpoint file of an older laten
              device=None,   # where to compute; `None`: the best there is
              **legacy):     # options of `load_legacy`
     "A `Translator` for a finished or unfinished run"
-    path = Path(path)
+    path = Path(getattr(path, 'path', path))       # a learner knows its folder
     if path.is_file(): return load_legacy(path, codec, **legacy).to(device or best_device())
     o = run_options(path, 'cyclegan'); codec = load_codec(codec or o.codec)
     nets = networks(codec.channels, o.ngf, o.n_blocks, o.conv, o.k, o.residual, o.act, o.ndf, o.d_stride, o.sn)

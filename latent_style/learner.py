@@ -366,7 +366,7 @@ def check_config(path,      # run folder
     "Write `config.json`, or compare with the one that is there"
     f = Path(path)/'config.json'
     new = json.loads(json.dumps(config, default=str))
-    if not f.exists(): f.parent.mkdir(parents=True, exist_ok=True); f.write_text(json.dumps(new, indent=1)+'\n'); return
+    if not f.exists() or not checkpoints(path): f.parent.mkdir(parents=True, exist_ok=True); f.write_text(json.dumps(new, indent=1)+'\n'); return     # nothing yet to resume
     old = json.loads(f.read_text())
     diff = [f'  {k}: {old.get(k,"(absent)")!r} in the run, {new.get(k,"(absent)")!r} now' for k in sorted(old.keys()|new.keys())
             if k not in free and old.get(k,'(absent)') != new.get(k,'(absent)') and not (k not in old and new[k] is None)]     # an option that is newer than the run, and off

@@ -10,7 +10,7 @@ __all__ = ['SOLVERS', 'CALLS', 'COUPLINGS', 'Batch', 'KINDS', 'PRESETS', 'path_p
            'read_pairs', 'pair_batches']
 
 # %% ../nbs/05_otcfm.ipynb #00000002
-import math, warnings
+import inspect, math, warnings
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,8 +99,9 @@ CALLS = dict(euler=1, midpoint=2, heun=2, rk4=4)
 def solve(v,               # velocity `v(x, t)`, `t` a Python number
           x,               # start (b,...)
           grid,            # times, see `time_grid`
-          method='heun'):  # 'euler', 'midpoint', 'heun', 'rk4', or 'adaptive' (Dormand-Prince, needs torchdiffeq)
+          method='heun'):  # 'euler', 'midpoint', 'heun', 'rk4', or 'adaptive' (Dormand-Prince of torchdiffeq, which uses only the ends of the grid)
     "Carry `x` along the flow of `v` over the times of `grid`"
+    if grid[0] == grid[-1]: return x
     if method == 'adaptive': return _adaptive(v, x, grid)
     if method not in SOLVERS: raise ValueError(f'method={method!r}.' + nearest(method, [*SOLVERS, 'adaptive']))
     for s,t in zip(grid[:-1], grid[1:]): x = SOLVERS[method](v, x, s, t-s)
@@ -135,6 +136,7 @@ def networks(n_domains,
              gamma=1e-2,   # first value of every block's factor: small, and large enough to start at once
             ):
     "The velocity V, for flows from noise and between domains"
+    if k % 2 == 0: raise ValueError(f'k={k}: the side of a kernel is an odd number')
     return dict(V=IsoNext(2*n_domains+1, c, dim, n_blocks, k, n_s, shared, gamma=gamma).to(memory_format=torch.channels_last))
 
 def flow_labels(y,          # domains (b,) long
@@ -235,6 +237,10 @@ def batches(store,             # latents of all domains
             crop=None):        # side of pieces, see `draw_buffer`
     "The function that gives the learner its batch: starts, ends, times, labels"
     if mode not in KINDS: raise ValueError(f'mode={mode!r}.'+nearest(mode, KINDS))
+    if coupling not in COUPLINGS: raise ValueError(f'coupling={coupling!r}.'+nearest(coupling, COUPLINGS))
+    sample_times(1, time)
+    if not 0 <= drop <= 1: raise ValueError(f'drop={drop}: a share between 0 and 1')
+    if crop and crop > (least := min(min(d.shape[1:]) for d in store)): raise ValueError(f'crop={crop}: the smallest latents have {least} cells')
     kinds = KINDS[mode]; n = batch//len(kinds)
     if n*len(kinds) != batch: raise ValueError(f"batch={batch}: mode='both' needs an even number, half of the rows start from noise")
     many = max(1, buffer//n); bufs = [_buffers(store, many*n, k, coupling, pool, seed, gain, crop) for k in kinds]
@@ -278,21 +284,21 @@ def train(data,                   # folder of a latent store (see `encode_folder
           path='runs/otcfm',      # run folder; call again to resume
           domains=None,           # names of the domains, two or more; `None`: all of the store
           preset=None,            # 'seed', 'head', 'laptop' or 'gpu8': other defaults
-          n_steps=None,           # length of the run in steps; `None`: 50000
+          n_steps=None,           # length of the run in steps; `None`: 50000. The rate falls over it, so it is fixed; to train on afterwards, start a new run with `init=`
           kimg=None,              # or in thousands of rows
-          images=None,            # or in rows
+          images=None,            # or as a number of rows
           batch=32,               # rows in a step, all processes together
           mode='both',            # which flows: 'noise' (for inversion), 'direct', or 'both'
           coupling='exact',       # pairs by transport: 'exact', 'sinkhorn' or 'independent'
-          buffer=512,             # rows that are paired at once, of each kind of flow
-          pool=1,                 # compare averages over pool x pool cells
+          buffer=512,             # rows that are paired at once, of each kind of flow and over all domains
+          pool=1,                 # pair by averages over pool x pool cells of the latents; 1: by the latents themselves
           time='uniform',         # times: 'uniform', 'logit_normal' or 'skewed'
           drop=.1,                # share of rows whose label is hidden
           crop=None,              # learn from pieces of this side, at random places; `None`: whole latents
-          pairs=None,             # file of pairs (see `make_pairs`) to learn instead: reflow
+          pairs=None,             # file of pairs (see `make_pairs`) to learn instead: reflow. mode, coupling, buffer, pool and crop have no effect then
           lr=1e-4,                # AdamW's rate
           beta1=.9,               # AdamW's first decay
-          beta2=.99,              # and its second
+          beta2=.99,              # AdamW's second decay
           weight_decay=1e-5,      # decoupled weight decay
           warmup=200,             # steps in which the rate rises
           min_lr=.01,             # share of the rate at the end of its cosine
@@ -301,14 +307,14 @@ def train(data,                   # folder of a latent store (see `encode_folder
           dim=320,                # width
           n_blocks=15,            # blocks
           k=7,                    # side of the depthwise kernels
-          n_s=256,                # numbers of the condition
+          n_s=256,                # numbers of the vector that time and label become
           shared=True,            # one style layer for three blocks
           gamma=1e-2,             # first value of every block's factor
           gain=1.,                # the network sees `gain` x the codec's latents
           init=None,              # run folder to start from; it may know fewer domains
           max_samples=None,       # few-shot: so many latents per domain, chosen by `seed`
           seed=0,                 # of weights, batches and every other draw
-          precision='fp32',       # or 'bf16'
+          precision='fp32',       # 'fp32' or 'bf16'
           device=None,            # `None`: the best there is
           compile=False,          # `torch.compile` for the network
           max_minutes=None,       # stop earlier, after so many minutes (and resume later)
@@ -343,6 +349,8 @@ def _nets_of(o, c): return networks(len(o.domains), c, gamma=o.gamma, **{k: geta
 
 def _learner(o, store, cbs, evaluate):
     "Learner for the options `o`"
+    if o.pairs: o.mode = _mode_of(read_pairs(o.pairs, o.domains)[2], len(o.domains)); get = pair_batches(o.pairs, o.domains, o.batch, o.seed, o.time, o.drop, o.gain)
+    else: get = batches(store, o.batch, o.seed, o.mode, o.coupling, o.buffer, o.pool, o.time, o.drop, o.gain, o.crop)
     torch.manual_seed(o.seed); codec = store.codec(); nets = _nets_of(o, store[0].shape[0])
     if o.init and not checkpoints(o.path): start_from(o.init, nets['V'], o.domains, o)
     opts = dict(V=adam(nets['V'], o.lr, (o.beta1,o.beta2), o.weight_decay))
@@ -351,8 +359,13 @@ def _learner(o, store, cbs, evaluate):
            *([Trackers()] if o.trackers else []), *([MaxTime(o.max_minutes)] if o.max_minutes else []), *cbs]
     learn = Learner(nets, opts, lambda l,b: step(l, b, o.clip), None, o.n_steps, o.path, cbs, o.seed, dict(vars(o), method='otcfm'), o.precision, o.device, o.batch, o.trackers)
     store.to(learn.device); learn.codec = codec.to(learn.device)
-    learn._batch = pair_batches(o.pairs, o.domains, o.batch, o.seed, o.time, o.drop, o.gain) if o.pairs else batches(store, o.batch, o.seed, o.mode, o.coupling, o.buffer, o.pool, o.time, o.drop, o.gain, o.crop)
+    learn._batch = get
     return learn
+
+def _mode_of(y, n_domains):
+    "Which kinds of flow the labels of pairs belong to"
+    noise,direct = (y < n_domains).any(),(y >= n_domains).any()
+    return 'both' if noise and direct else 'direct' if direct else 'noise'
 
 def start_from(run, V, domains, o):
     "Fill `V` from another run; the labels of domains that it did not know stay fresh"
@@ -411,7 +424,7 @@ def _call(self:Translator, z,   # latents (b,c,h,w) as the codec gives them
           to=None,              # name of the domain wanted; `None`: the last one
           strength=1.,          # 0: the input, 1: the full translation
           mode=None,            # 'direct' or 'inversion'; `None`: direct where the run has learnt it
-          source=None,          # domain of the latents, for the inversion; `None`: the other one of two, else not said
+          source=None,          # domain of the latents, for the inversion; `None`: the other one of two; of more, back along the flow of no label
           steps=None,           # of the solver in each direction; `None`: 4 directly, 8 by inversion
           method='midpoint',    # solver, see `solve`
           guidance=1.,          # scale; 1: none
@@ -420,6 +433,9 @@ def _call(self:Translator, z,   # latents (b,c,h,w) as the codec gives them
           clamp=None):          # largest absolute value of the result; `None`: no limit
     "Translated latents"
     if not 0 <= strength <= 1: raise ValueError(f'strength={strength}: a number from 0 (the input) to 1 (the full translation)')
+    if steps is not None and (steps < 1 or steps != int(steps)): raise ValueError(f'steps={steps}: a whole number, 1 or more')
+    if not (isinstance(interval, (tuple,list)) and len(interval) == 2 and interval[0] <= interval[1]): raise ValueError(f'interval={interval!r}: two times, from and to, such as (0, 0.5)')
+    if source is not None: self.index(source)
     mode = self._mode(mode); i,n = self.index(to),len(z); direct = mode == 'direct'; j = None if direct else self._source(source, i)
     if i == j: guidance = 1.      # back to where it came from: guided on one way only, it would not arrive
     o = dict(steps=steps or (4 if direct else 8), method=method, strength=strength, scale=guidance, interval=tuple(interval), decay=decay)
@@ -448,7 +464,11 @@ def _clamped(x, m):
     if share := (x.abs() > m).float().mean().item(): warnings.warn(f'clamp={m}: {100*share:.2f} % of the numbers of the result were cut')
     return x.clamp(-m, m)
 
-def _sample(self:Translator, to=None, n=4, seed=0, size=32, steps=16, method='midpoint', guidance=1., interval=(0.,1.), decay=False):
+def _sample(self:Translator,
+            to=None,           # name of the domain; `None`: the last one
+            n=4, seed=0,       # how many, and which noise
+            size=32,           # side in cells of the latent: 32 are 256 pixels for a codec of factor 8
+            steps=16, method='midpoint', guidance=1., interval=(0.,1.), decay=False): # as for a translation
     "New latents (n,c,size,size) of a domain, from noise"
     if 'noise' not in self.kinds: raise ValueError("this run was trained with mode='direct'; it knows no noise")
     z = torch.randn(n, self.V.input_proj.in_channels, size, size, generator=generator(seed, 0, 'sample')).to(self.device)
@@ -466,7 +486,8 @@ def load_run(path,          # run folder
              device=None,   # where to compute; `None`: the best there is
              precision='fp32'): # of the network: 'fp32' or 'bf16'
     "A `Translator` for a finished or unfinished run"
-    path = Path(path)
+    if precision not in ('fp32','bf16'): raise ValueError(f"precision={precision!r}: choose 'fp32' or 'bf16'")
+    path = Path(getattr(path, 'path', path))       # a learner knows its folder
     if path.is_file(): raise ValueError(f'{path} is a file, not a run folder. Checkpoints of older systems: latent_style.legacy.load_checkpoint({path.name!r})')
     o = run_options(path, 'otcfm'); codec = load_codec(codec or o.codec); nets = _nets_of(o, codec.channels)
     load_weights(pick_checkpoint(path, step)/'weights.safetensors', {'V_ema' if ema and o.ema else 'V': nets['V']})
@@ -477,7 +498,7 @@ def translate(run,             # run folder, or a `Translator`
               to=None,         # name of the domain wanted; `None`: the last one
               strength=1.,     # 0: the input (through the codec), 1: the full translation
               mode=None,       # 'direct' or 'inversion'; `None`: direct where the run has learnt it
-              source=None,     # domain of the pictures, for the inversion
+              source=None,     # domain of the pictures, for the inversion; `None`: the other one of two; of more, back along the flow of no label
               steps=None,      # of the solver in each direction; `None`: 4 directly, 8 by inversion
               method='midpoint',  # solver: 'euler', 'midpoint', 'heun', 'rk4' or 'adaptive'
               guidance=1.,     # scale of the guidance; 1: none
@@ -490,6 +511,8 @@ def translate(run,             # run folder, or a `Translator`
               device=None,     # where to compute; `None`: the best there is
               **kw):           # options of `load_run`
     "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
+    for k in kw:
+        if k not in (names := inspect.signature(load_run).parameters): raise TypeError(f'translate has no option {k!r}.' + nearest(k, [*inspect.signature(translate).parameters, *names]))
     t = run if isinstance(run, Translator) else load_run(run, device=device, **kw)
     how = dict(mode=mode, source=source, steps=steps, method=method, guidance=guidance, interval=interval, decay=decay, clamp=clamp)
     return translate_pictures(lambda z: t(z, to, strength, **how), t.codec, pictures, out=out, size=size)
@@ -498,7 +521,7 @@ def translate(run,             # run folder, or a `Translator`
 def _draw(learn, o, store):
     "Sample grid from fixed sources: each content, and its translation to every domain"
     t = Translator((learn.ema if o.ema else learn.n).V, learn.codec, o.domains, o.gain, vars(o)); N = len(store); training = learn.n.V.training
-    x = torch.stack([store[j % N].take([j//N % len(store[j % N])])[0] for j in range(max(o.n_samples, N))]).to(learn.device)
+    j = torch.arange(max(o.n_samples, N)); x = store.take(j % N, j//N % min(store.sizes)).to(learn.device)      # of the common size, where sizes differ
     dec = lambda z: learn.codec.decode(z.float()).cpu()
     pics = [dec(x)] + [dec(torch.stack([z if j % N == k else t(z[None], d, source=o.domains[j % N], steps=4)[0] for j,z in enumerate(x)])) for k,d in enumerate(o.domains)]
     if not o.ema: learn.n.V.train(training).requires_grad_(True)
@@ -512,17 +535,20 @@ def make_pairs(run,             # run folder, or a `Translator`
                path,            # file to write, .safetensors
                mode=None,       # 'direct', 'noise' or 'both'; `None`: all that the run has learnt
                n_noise=512,     # pairs per domain that start from noise
-               steps=16,        # of the solver
-               method='midpoint',
+               steps=16, method='midpoint', # of the solver
                guidance=1.,     # of the flows from noise, baked into the pairs
-               batch=16, seed=0, device=None):
-    "Starts and ends of the flows of a run, for `train(..., pairs=path)`; returns how many"
+               batch=16,        # pairs at a time
+               seed=0,          # of the noise
+               device=None):    # where to compute; `None`: the best there is
+    "Starts and ends of the flows of a run, for `train(..., pairs=path)`; returns how many. Where latents differ in size, their middle of the common size"
+    if mode is not None and mode not in KINDS: raise ValueError(f'mode={mode!r}.'+nearest(mode, KINDS))
+    if Path(path).suffix != '.safetensors': raise ValueError(f'{path}: the name of a file of pairs ends in .safetensors')
     t = run if isinstance(run, Translator) else load_run(run, device=device)
-    store,N,parts = open_store(data, t.domains),len(t.domains),[]
+    store,N,parts = open_store(data, t.domains),len(t.domains),[]; side = tuple(min(d.shape[k] for d in store) for k in (1,2))
     for kind in KINDS[mode] if mode else t.kinds:
         for i in range(N):
-            x0 = torch.cat([d.take(torch.arange(len(d))) for j,d in enumerate(store) if j != i]) if kind == 'direct' else \
-                 torch.randn(n_noise, *store[0].shape, generator=generator(seed, i, 'pairs'))
+            x0 = torch.cat([d.take(torch.arange(len(d)), side) for j,d in enumerate(store) if j != i]) if kind == 'direct' else \
+                 torch.randn(n_noise, store[0].shape[0], *side, generator=generator(seed, i, 'pairs'))
             for x in x0.split(batch):
                 x = x.to(t.device)
                 if kind == 'direct': end = t(x, i, mode='direct', steps=steps, method=method)

@@ -417,7 +417,7 @@ def load_run(path,          # run folder
              step=None,     # step of the checkpoint; `None`: the best, or else the newest
              device=None):  # where to compute; `None`: the best there is
     "A `Translator` for a finished or unfinished run"
-    path = Path(path)
+    path = Path(getattr(path, 'path', path))       # a learner knows its folder
     if path.is_file(): raise ValueError(f'{path} is a file, not a run folder. Checkpoints of older systems: latent_style.legacy.load_checkpoint({path.name!r}).translator()')
     o = run_options(path, 'stargan'); codec = load_codec(codec or o.codec); nets = _nets_of(o, codec.channels)
     load_weights(pick_checkpoint(path, step)/'weights.safetensors', {f'{k}_ema' if ema and o.ema else k: nets[k] for k in 'GFE'})
