@@ -7,10 +7,10 @@ __all__ = ['COMMANDS', 'FLAGS', 'METHODS', 'LEGACY', 'LEGACY_STARGAN', 'LEGACY_F
            'check_key', 'parse', 'command', 'call', 'main', 'encode', 'pack', 'paint', 'plot', 'method', 'read_config',
            'flat_options', 'legacy_keys', 'is_legacy', 'generation', 'legacy_options', 'fill_templates',
            'stargan_options', 'old_system', 'flow_options', 'pack_once', 'resolved', 'as_yaml', 'train', 'run_method',
-           'sweep', 'translate', 'demo']
+           'sweep', 'translate', 'precompute', 'evaluate', 'demo']
 
 # %% ../nbs/07_cli.ipynb #00000002
-import argparse, importlib, inspect, json, os, re, sys, tempfile, time
+import argparse, importlib, inspect, json, os, re, sys, tempfile, time, warnings
 from pathlib import Path
 from pkgutil import resolve_name
 from fastcore.docments import docments
@@ -45,7 +45,7 @@ def guess(text):
 _kinds = {bool: ('true or false', lambda v: isinstance(v, bool)),
           int: ('a whole number', lambda v: isinstance(v, (int,float)) and not isinstance(v, bool) and v%1==0),
           float: ('a number', lambda v: isinstance(v, (int,float)) and not isinstance(v, bool))}
-_numbers = dict(n_steps=int, images=int, kimg=float, max_minutes=float, lr_d=float, steps=int, guidance=float, clamp=float, decay=bool)    # their default is `None`, they are numbers all the same
+_numbers = dict(n=int, n_steps=int, images=int, kimg=float, max_minutes=float, lr_d=float, steps=int, guidance=float, clamp=float, decay=bool)    # their default is `None`, they are numbers all the same
 
 def value(v,         # text from the command line, or what a file holds
           default,   # gives the kind
@@ -187,7 +187,10 @@ def main(argv=None):   # words of the command line; `None`: those of this proces
     argv = list(sys.argv[1:] if argv is None else argv); debug = '--debug' in argv
     argv = [a for a in argv if a != '--debug']
     if not argv or argv[0] in ('-h','--help','help'): print(_usage()); return 0
-    try: call(argv[0], argv[1:])
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *a, **kw: print(f'latent_style: note: {message}', file=sys.stderr)
+            call(argv[0], argv[1:])
     except _clean as e:
         if debug: raise
         print(f'latent_style: error: {_message(e)}', file=sys.stderr)
@@ -677,6 +680,7 @@ def translate(run,            # run folder, or a checkpoint file of an older sys
               steps=None,     # of the solver in each direction (flow matching)
               method=None,    # solver: euler, midpoint, heun, rk4 or adaptive (flow matching)
               guidance=None,  # its scale; 1: none (flow matching)
+              interval=None,  # times at which guidance acts, such as 0,0.5 (flow matching)
               decay=None,     # 'true': guidance falls to 1 on the way (flow matching)
               clamp=None,     # largest absolute value of the latents (flow matching)
               size=None,      # resize the shorter side to this many pixels; `None`: as it is
@@ -685,7 +689,7 @@ def translate(run,            # run folder, or a checkpoint file of an older sys
               device=None):   # where to compute; `None`: the best there is
     "Translate pictures of any size with a trained run"
     if isinstance(reference, str) and ',' in reference and not Path(reference).exists(): reference = [r.strip() for r in reference.split(',')]
-    some = dict(reference=reference, psi=psi, source=source, mode=mode, steps=steps, method=method, guidance=guidance, decay=decay, clamp=clamp)
+    some = dict(reference=reference, psi=psi, source=source, mode=mode, steps=steps, method=method, guidance=guidance, interval=interval, decay=decay, clamp=clamp)
     m,kw = run_method(run),{k: v for k,v in dict(some, codec=codec).items() if v is not None}
     for k in some.keys() & kw.keys(): check_key(k, options(m.translate), 'option of this method')
     to,one = None if to is None else str(to),Path(out).suffix.lower() in ('.png','.jpg','.jpeg','.webp')
@@ -694,6 +698,54 @@ def translate(run,            # run folder, or a checkpoint file of an older sys
     print(f"{len(pics)} picture{'s'*(len(pics) != 1)} in {out}")
 
 # %% ../nbs/07_cli.ipynb #0000004d
+def _home_cache(): return str(Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'latent_style')
+
+@command()
+def precompute(folder,           # pictures
+               features='squeeze',# see `evaluate`
+               size=256,         # side to which they are cropped; none: as they are
+               cache=None):      # folder; `None`: ~/.cache/latent_style
+    "Compute and keep the features of a folder of real pictures"
+    from latent_style.compare import features_from
+    from latent_style.metrics import net_from
+    f = features_from(folder, net_from(features), size, cache=cache or _home_cache())
+    print(f'{folder}: {f.shape[0]} pictures, {f.shape[1]} features, kept in {cache or _home_cache()}')
+
+@command()
+def evaluate(runs,            # run folder or checkpoint file; several with commas between
+             source=None,     # folder of test pictures
+             target=None,     # folder of real test pictures of the target domain
+             to=None,         # name of the target domain; `None`: the last one of the run
+             spare=None,      # folder of other real target pictures, for the row of real pictures
+             truth=None,      # folder of true translations, where they are known
+             features='random',  # random, squeeze:FOLDER, inception, clip, dino, alex or vgg; a folder of weights may follow after a colon
+             perceptual=None, # net for the distance to the source: alex, vgg, squeeze:FOLDER; `None`: `features`
+             clip=None,       # clip or clip:FOLDER
+             tokens=None,     # dino or dino:FOLDER, for self-similarity
+             size=256,        # side to which pictures are cropped; none: as they are
+             n=None,          # only so many sources
+             out='evaluation',# folder for table.md, metrics.csv, summary.json, side_by_side/, grid.png, report.html
+             cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
+             batch=8, seed=0, device=None):
+    "Measure one or several runs between their yardsticks"
+    from latent_style.compare import Gallery, Judge, compare, pictures_of, save_comparison
+    from latent_style.metrics import net_from
+    if not (source and target): raise ValueError('missing: --source, a folder of test pictures, and --target, a folder of real pictures of the target domain')
+    ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
+    hang = lambda v: None if v is None else Gallery(v, size, cache=cache or _home_cache())
+    few = lambda v: v if v is None or n is None else Gallery(hang(v).x[:n], batch=16)
+    judge = Judge(few(source) or hang(source), hang(target), spare=hang(spare), truth=few(truth), codec=next(iter(ts.values())).codec, seed=seed, **nets)
+    names = [Path(r).name for r in ts]; names = names if len(set(names)) == len(names) else list(ts)
+    res = compare(judge, {k: (lambda x, t=t: pictures_of(t, x, None if to is None else str(to), batch)) for k,t in zip(names, ts.values())})
+    save_comparison(res, judge, out, f'{", ".join(names)} to {to or "the target"}')
+    print(res['rows'], *([f"\ndifferences\n{res['differences']}"] if res['differences'] else []), f'\nwritten to {out}/', sep='\n')
+
+def _translator(run, device):
+    "What translates the latents of a run or of a checkpoint file"
+    m = run_method(run)
+    return m.load_checkpoint(run, device=device) if m.__name__.endswith('legacy') else m.load_run(run, device=device)
+
+# %% ../nbs/07_cli.ipynb #00000051
 def _painted(path, n_train, n_test, size, domains, seed, progress=True):
     "Paint the pictures of the demo, or find them"
     from latent_style.painted import paint_folder
@@ -712,7 +764,7 @@ def _encoded(path, codec, size, progress=True):
     print(f'2. Latents: already in {path}/latents' if there else f'2. Encoding them: {size}x{size} pictures become small latents', flush=True)
     encode_folder(path/'pictures'/'train', path/'latents', load_codec(codec).to(_best_device()), size=size, progress=progress and not there, skip_bad=True)
 
-# %% ../nbs/07_cli.ipynb #0000004f
+# %% ../nbs/07_cli.ipynb #00000053
 def _measured(t, path, domains, n=None):
     "Translations of the test split in both directions: tables by heading, and pictures"
     import torch
@@ -750,7 +802,7 @@ def _write_demo(path, tables, pics, o, minutes, note=''):
                 images=[(f'{a}, as {b}, the true answer, and the way back', path/'grid.png'), (f'{b} to {a}', path/'grid_back.png')],
                 plots=[('Losses', path/'losses.png')]*(path/'losses.png').exists(), text=f'{_how_to_read} {note}'.strip())
 
-# %% ../nbs/07_cli.ipynb #00000050
+# %% ../nbs/07_cli.ipynb #00000054
 @command('latent_style.cyclegan:train')
 def demo(path='runs/demo',                  # folder for everything
          minutes=6.,                        # safety net: training stops after so many minutes (call again to go on); `None`: never
