@@ -726,19 +726,36 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
              n=None,          # only so many sources
              out='evaluation',# folder for table.md, metrics.csv, summary.json, side_by_side/, grid.png, report.html
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
+             answers=0,       # so many answers from noise to each of the first eight sources, for the diversity (methods that draw)
              batch=8, seed=0, device=None):
-    "Measure one or several runs between their yardsticks"
-    from latent_style.compare import Gallery, Judge, compare, pictures_of, save_comparison
+    """Measure one or several runs between their yardsticks
+
+    With --source a single picture and --target none: what can be said about one picture."""
+    from latent_style.compare import Gallery, Judge, compare, pictures_of, save_comparison, short
     from latent_style.metrics import net_from
+    if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, device)
     if not (source and target): raise ValueError('missing: --source, a folder of test pictures, and --target, a folder of real pictures of the target domain')
     ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
     hang = lambda v: None if v is None else Gallery(v, size, cache=cache or _home_cache())
     few = lambda v: v if v is None or n is None else Gallery(hang(v).x[:n], batch=16)
     judge = Judge(few(source) or hang(source), hang(target), spare=hang(spare), truth=few(truth), codec=next(iter(ts.values())).codec, seed=seed, **nets)
     names = [Path(r).name for r in ts]; names = names if len(set(names)) == len(names) else list(ts)
-    res = compare(judge, {k: (lambda x, t=t: pictures_of(t, x, None if to is None else str(to), batch)) for k,t in zip(names, ts.values())})
+    several = lambda t: torch.stack([pictures_of(t, judge.source[:8], None if to is None else str(to), batch, seed=k) for k in range(answers)])
+    import torch
+    many = {k: several(t) for k,t in zip(names, ts.values()) if answers > 1 and hasattr(t, 'style')}
+    res = compare(judge, answers=many, methods={k: (lambda x, t=t: pictures_of(t, x, None if to is None else str(to), batch)) for k,t in zip(names, ts.values())})
     save_comparison(res, judge, out, f'{", ".join(names)} to {to or "the target"}')
-    print(res['rows'], *([f"\ndifferences\n{res['differences']}"] if res['differences'] else []), f'\nwritten to {out}/', sep='\n')
+    print(res['rows'], *([f"\ndifferences\n{short(res['differences'])}"] if res['differences'] else []), f'\nwritten to {out}/', sep='\n')
+
+def _evaluate_one(runs, source, to, truth, net, size, device):
+    "The table for one picture and every run"
+    from latent_style.compare import judge_one, pictures_of
+    from latent_style.data import load_picture
+    from latent_style.metrics import net_from
+    read = lambda f: None if f is None else load_picture(f, size=size, mode='crop' if size else 'keep')
+    for r in str(runs).split(','):
+        t = _translator(r, device or _best_device()); x = read(source)
+        print(f'{r}\n{judge_one(x, pictures_of(t, x[None], to), net_from(net), t.codec, read(truth))}\n')
 
 def _translator(run, device):
     "What translates the latents of a run or of a checkpoint file"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['net_id', 'in_batches', 'features_from', 'Gallery', 'Moments', 'Judge', 'kid_difference', 'compare', 'matrix',
-           'judge_one', 'save_comparison', 'pictures_of', 'checkpoint_curve', 'while_training']
+           'judge_one', 'summary_of', 'short', 'save_comparison', 'pictures_of', 'checkpoint_curve', 'while_training']
 
 # %% ../nbs/06c_compare.ipynb #00000002
 import hashlib, json, os, platform, warnings
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 # %% ../nbs/06c_compare.ipynb #00000003
 from .data import show_grid
 from .eval import Table, _kernel, _mmd2, as_pictures, frechet_distance, kid, linear_probe, perceptual_distance, picture_files, pixel_error, report_html, round_trip, score, ssim
-from .metrics import artfid, clip_content, clip_direction, clip_style, cmmd, prdc, self_similarity_distance
+from .metrics import diversity_of, artfid, clip_content, clip_direction, clip_style, cmmd, prdc, self_similarity_distance
 
 # %% ../nbs/06c_compare.ipynb #00000009
 def _digest(*parts):
@@ -114,6 +114,7 @@ class Judge:
         self.names,self.f_source,self.f_target = self.g_source.names,self.g_source.features(features),self.g_target.features(features)
         if clip is not None: self.c_source,self.c_target = self.g_source.features(clip),self.g_target.features(clip)
         if tokens is not None: self.t_source = self.g_source.features(tokens)
+        self.rec = round_trip(codec, self.source) if codec is not None else None
         self.floor = round_trip(codec, self.truth) if codec is not None and truth is not None else None
         self.probe = linear_probe(torch.cat([self.f_source,self.f_target]), (torch.arange(len(self.f_source)+len(self.f_target)) >= len(self.f_source)).long())
         self.about = dict(sources=len(self.source), targets=len(self.target), spare=0 if spare is None else len(self.spare), size=list(self.source.shape[2:]), resize='centre crop, shorter side to the size' if size else 'as they are',
@@ -126,7 +127,9 @@ class Judge:
 def _singles(self:Judge, pics, made_from=None): # pictures; what they were made from, `None`: the sources
     "Numbers for each picture, a dict of tensors (n,), and the features"
     x = self.source if made_from is None else made_from; f,out = features_from(pics, self.net, batch=self.batch),{}
-    if self.per is not None: out['content'] = perceptual_distance(pics, x, self.per, self.batch)
+    if self.per is not None:
+        out['content'] = perceptual_distance(pics, x, self.per, self.batch)
+        if self.rec is not None and made_from is None: out['content_codec'] = perceptual_distance(pics, self.rec, self.per, self.batch)   # to what the codec leaves of the source
     out['ssim'] = ssim(pics, x)
     if self.tokens is not None: out['self_similarity'] = self_similarity_distance(features_from(pics, self.tokens, batch=self.batch), self.t_source if made_from is None else features_from(x, self.tokens, batch=self.batch))
     out['style_probe'] = (self.probe(f) == 1).double()
@@ -181,13 +184,14 @@ def kid_difference(fa, fb, ref): # features of two methods on the same sources (
 def compare(judge,         # `Judge`
             methods,       # dict name -> pictures, folder, or function of the sources
             against=None,  # name of the reference; `None`: the first
-            n_boot=1000):
+            n_boot=1000,
+            answers={}):   # dict name -> several answers (k,n,3,h,w) to the first n sources: adds `diversity`, their mean pairwise distance
     "Table of all methods and yardsticks, table of differences, tables of single pictures, pictures"
     pics = {k: as_pictures(m(judge.source) if callable(m) else m) for k,m in methods.items()}
     rows,singles,feats = [],{},{}
     for k,p in pics.items():
         if len(p) != len(judge.source): raise ValueError(f'{k}: {len(p)} pictures for {len(judge.source)} sources')
-        r,singles[k] = judge.row(k, p); rows.append(r); feats[k] = features_from(p, judge.net, batch=judge.batch)
+        r,singles[k] = judge.row(k, p); rows.append(r | (dict(diversity=diversity_of(answers[k], judge.per).mean().item()) if k in answers else {})); feats[k] = features_from(p, judge.net, batch=judge.batch)
     ref,diffs = against or next(iter(pics)),Table()
     if ref not in pics: raise ValueError(f'against={ref!r}: choose one of {", ".join(pics)}')
     col = lambda k,c: torch.tensor([s[c] for s in singles[k]], dtype=torch.float64)
@@ -230,6 +234,19 @@ def judge_one(source, made, net, # pictures (3,h,w) or (1,3,h,w); offers `taps` 
     return Table(row(k, p) for k,p in rows.items())
 
 # %% ../nbs/06c_compare.ipynb #00000022
+_names = dict(content='content_lpips', clip_content='content_clip', clip_direction='clip_dir', clip_style='clip_style', frechet='fid', kid='kid', kid_std='kid_std', artfid='artfid', style_probe='classifier_accuracy', diversity='lpips_diversity')
+
+def summary_of(rows, # of `compare`
+               name):# of the method
+    "Its numbers under the names of other evaluation scripts; `fid_base` is that of the untouched sources, `delta_fid` what the method gained on it"
+    r,base = (next(r for r in rows if r['row'] == k) for k in (name,'identity'))
+    out = {_names[k]: v for k,v in r.items() if k in _names and v is not None}
+    return out | dict(fid_base=base['frechet'], delta_fid=base['frechet']-r['frechet'], delta_fid_ratio=(base['frechet']-r['frechet'])/base['frechet'])
+
+def short(t): # rows with numbers of very different sizes
+    "The same table with three digits of each number"
+    return Table({k: f'{v:.3g}' if isinstance(v, float) else v for k,v in r.items()} for r in t)
+
 def _sheet(judge, res, i, path):
     "Source, translations and truth of picture `i`, with their numbers"
     pics = [judge.source[i], *[p[i] for p in res['pictures'].values()], *([judge.truth[i]] if judge.truth is not None else [])]
@@ -246,11 +263,11 @@ def save_comparison(res,      # from `compare`
     Table(dict(method=k, **r) for k,s in res['singles'].items() for r in s).save(path/'metrics.csv')
     if res['differences']: res['differences'].save(path/'differences.csv')
     res['rows'].save(path/'table.md'); res['rows'].save(path/'table.csv')
-    (path/'summary.json').write_text(json.dumps(dict(title=title, rows=list(res['rows']), differences=list(res['differences']), about=judge.about), indent=1)+'\n')
+    (path/'summary.json').write_text(json.dumps(dict(title=title, rows=list(res['rows']), differences=list(res['differences']), methods={k: summary_of(res['rows'], k) for k in res['pictures']}, about=judge.about), indent=1)+'\n')
     for i in range(min(sheets, len(judge.source))): _sheet(judge, res, i, path/'side_by_side'/f'{Path(judge.names[i]).stem}.png')
     i = torch.linspace(0, len(judge.source)-1, min(8, len(judge.source))).long()
     show_grid([judge.source[i], *[p[i] for p in res['pictures'].values()], *([judge.truth[i]] if judge.truth is not None else [])], rows=['source', *res['pictures'], *(['truth'] if judge.truth is not None else [])], save=path/'grid.png')
-    tables = {'All rows': res['rows']} | ({'Differences': res['differences']} if res['differences'] else {})
+    tables = {'All rows': res['rows']} | ({'Differences': short(res['differences'])} if res['differences'] else {})
     report_html(path/'report.html', title, tables, options={k: str(v) for k,v in judge.about.items()}, images=[('Sources and translations', path/'grid.png')])
     return path
 
