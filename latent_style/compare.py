@@ -116,7 +116,8 @@ class Judge:
         if tokens is not None: self.t_source = self.g_source.features(tokens)
         self.rec = round_trip(codec, self.source) if codec is not None else None
         self.floor = round_trip(codec, self.truth) if codec is not None and truth is not None else None
-        self.probe = linear_probe(torch.cat([self.f_source,self.f_target]), (torch.arange(len(self.f_source)+len(self.f_target)) >= len(self.f_source)).long())
+        fit = lambda keep: linear_probe(torch.cat([self.f_source[keep],self.f_target]), torch.cat([torch.zeros(int(keep.sum())), torch.ones(len(self.f_target))]).long())
+        half = torch.arange(len(self.f_source)) % 2; self.probes = [fit(half != r) for r in (0,1)]     # each judges translations of sources that it has not seen
         self.about = dict(sources=len(self.source), targets=len(self.target), spare=0 if spare is None else len(self.spare), size=list(self.source.shape[2:]), resize='centre crop, shorter side to the size' if size else 'as they are',
                           features=net_id(features), perceptual=net_id(self.per) if self.per is not None else None, clip=net_id(clip) if clip is not None else None, tokens=net_id(tokens) if tokens is not None else None,
                           codec=getattr(codec, 'id', None), neighbours=k, seed=seed, versions=dict(python=platform.python_version(), torch=torch.__version__, numpy=np.__version__))
@@ -132,7 +133,8 @@ def _singles(self:Judge, pics, made_from=None): # pictures; what they were made 
         if self.rec is not None and made_from is None: out['content_codec'] = perceptual_distance(pics, self.rec, self.per, self.batch)   # to what the codec leaves of the source
     out['ssim'] = ssim(pics, x)
     if self.tokens is not None: out['self_similarity'] = self_similarity_distance(features_from(pics, self.tokens, batch=self.batch), self.t_source if made_from is None else features_from(x, self.tokens, batch=self.batch))
-    out['style_probe'] = (self.probe(f) == 1).double()
+    half = torch.arange(len(f)) % 2 if made_from is None else torch.zeros(len(f))
+    out['style_probe'] = torch.where(half == 0, self.probes[0](f), self.probes[1](f)).double()
     if self.clip is not None:
         c = features_from(pics, self.clip, batch=self.batch); cx = self.c_source if made_from is None else features_from(x, self.clip, batch=self.batch)
         out |= dict(clip_content=clip_content(cx, c), clip_style=clip_style(c, self.c_target), clip_direction=clip_direction(cx, c, self.c_source, self.c_target)); self._c = c
