@@ -704,16 +704,20 @@ def _home_cache(): return str(Path(os.environ.get('XDG_CACHE_HOME') or Path.home
 def precompute(folder,           # pictures
                features='squeeze',# see `evaluate`
                size=256,         # side to which they are cropped; none: as they are
-               cache=None):      # folder; `None`: ~/.cache/latent_style
+               cache=None,       # folder; `None`: ~/.cache/latent_style
+               stats=None):      # .npz file for their mean `mu` and covariance `sigma`, for other scripts
     "Compute and keep the features of a folder of real pictures"
-    from latent_style.compare import features_from
+    from latent_style.compare import Moments, features_from
     from latent_style.metrics import net_from
     f = features_from(folder, net_from(features), size, cache=cache or _home_cache())
+    if stats:
+        import numpy as np
+        m = Moments().add(f); np.savez(stats, mu=m.mean.numpy(), sigma=m.cov.numpy())
     print(f'{folder}: {f.shape[0]} pictures, {f.shape[1]} features, kept in {cache or _home_cache()}')
 
 @command()
 def evaluate(runs,            # run folder or checkpoint file; several with commas between
-             source=None,     # folder of test pictures
+             source=None,     # folder of test pictures; without `target`: a folder with one folder for each domain
              target=None,     # folder of real test pictures of the target domain
              to=None,         # name of the target domain; `None`: the last one of the run
              spare=None,      # folder of other real target pictures, for the row of real pictures
@@ -726,26 +730,64 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
              n=None,          # only so many sources
              out='evaluation',# folder for table.md, metrics.csv, summary.json, side_by_side/, grid.png, report.html
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
+             checkpoints=False, # a row for every checkpoint that the run kept, instead of its best
              answers=0,       # so many answers from noise to each of the first eight sources, for the diversity (methods that draw)
              batch=8, seed=0, device=None):
     """Measure one or several runs between their yardsticks
 
-    With --source a single picture and --target none: what can be said about one picture."""
-    from latent_style.compare import Gallery, Judge, compare, pictures_of, save_comparison, short
+    Without --target, --source is either a single picture, of which is told what can be told of one; or a folder of domains: every source becomes every target, in a matrix. --truth with the same folder says that pictures of one name are one scene."""
+    from latent_style.compare import Gallery, Judge, checkpoint_curve, compare, pictures_of, plot_curve, same_but_seed, save_comparison, short
     from latent_style.metrics import net_from
     if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, device)
+    home = cache or _home_cache()
+    if source and not target and any(p.is_dir() for p in Path(source).glob('*')): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, device)
     if not (source and target): raise ValueError('missing: --source, a folder of test pictures, and --target, a folder of real pictures of the target domain')
     ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
-    hang = lambda v: None if v is None else Gallery(v, size, cache=cache or _home_cache())
+    hang = lambda v: None if v is None else Gallery(v, size, cache=home)
     few = lambda v: v if v is None or n is None else Gallery(hang(v).x[:n], batch=16)
     judge = Judge(few(source) or hang(source), hang(target), spare=hang(spare), truth=few(truth), codec=next(iter(ts.values())).codec, seed=seed, **nets)
-    names = [Path(r).name for r in ts]; names = names if len(set(names)) == len(names) else list(ts)
-    several = lambda t: torch.stack([pictures_of(t, judge.source[:8], None if to is None else str(to), batch, seed=k) for k in range(answers)])
+    names,to = _short_names(ts),None if to is None else str(to)
+    if checkpoints:
+        for k,r in zip(names, ts): curve = checkpoint_curve(run_method(r).load_run, r, judge, to, batch=batch); curve.save(Path(out)/f'{k}_checkpoints.csv'); plot_curve(curve, Path(out)/f'{k}_checkpoints.png'); print(f'{r}\n{curve}\n')
+        return print(f'written to {out}/')
+    several = lambda t: torch.stack([pictures_of(t, judge.source[:8], to, batch, seed=k) for k in range(answers)])
     import torch
     many = {k: several(t) for k,t in zip(names, ts.values()) if answers > 1 and hasattr(t, 'style')}
-    res = compare(judge, answers=many, methods={k: (lambda x, t=t: pictures_of(t, x, None if to is None else str(to), batch)) for k,t in zip(names, ts.values())})
-    save_comparison(res, judge, out, f'{", ".join(names)} to {to or "the target"}')
-    print(res['rows'], *([f"\ndifferences\n{short(res['differences'])}"] if res['differences'] else []), f'\nwritten to {out}/', sep='\n')
+    res = compare(judge, answers=many, groups=same_but_seed({k: getattr(t, 'config', None) for k,t in zip(names, ts.values())}), methods={k: (lambda x, t=t: pictures_of(t, x, to, batch)) for k,t in zip(names, ts.values())})
+    save_comparison(res, judge, out, f'{", ".join(names)} to {to or "the target"}', direction=_direction(next(iter(ts.values())), to))
+    print(res['rows'], *[f'\n{k}\n{short(res[k])}' for k in ('differences','seeds') if res[k]], f'\nwritten to {out}/', sep='\n')
+
+def _short_names(runs):
+    "The last folder of each path, with as many before it as it takes to tell them apart"
+    for k in range(1, 99):
+        names = ['/'.join(Path(r).parts[-k:]) for r in runs]
+        if len(set(names)) == len(names) or k > max(len(Path(r).parts) for r in runs): return names
+
+def _direction(t, to):
+    "A2B or B2A where there are two domains"
+    ds = [str(d) for d in getattr(t, 'domains', ())]
+    return ('B2A' if to == ds[0] else 'A2B') if len(ds) == 2 else f'to_{to or (ds[-1] if ds else "target")}'
+
+def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, seed, device):
+    "A matrix for every run, and a table of their means"
+    from latent_style.compare import Gallery, matrix, means_of, pictures_of, save_matrix, short
+    from latent_style.eval import Table, picture_files
+    from latent_style.metrics import net_from
+    if truth and Path(truth).resolve() != Path(source).resolve(): raise ValueError(f'--truth {truth}: for a folder of domains the only truth known is the same folder ({source}), where pictures of one name are one scene')
+    ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; there = {p.name: p for p in sorted(Path(source).iterdir()) if p.is_dir()}
+    for r,t in ts.items():
+        if (miss := [d for d in t.domains if d not in there]): raise ValueError(f'{source}: no folder {", ".join(miss)} for a domain of {r}')
+    ds = [d for d in dict.fromkeys(d for t in ts.values() for d in t.domains)]
+    if truth and len({tuple(sorted(f.stem for f in picture_files(there[d]))) for d in ds}) > 1: raise ValueError(f'--truth {truth}: the folders of the domains do not hold pictures of the same names')
+    hang = lambda v: Gallery(v, size, cache=cache); pics = {d: hang(there[d]) if n is None else Gallery(hang(there[d]).x[:n]) for d in ds}
+    far = {d: hang(Path(spare)/d) for d in ds if (Path(spare)/d).is_dir()} if spare else None; net = {k: None if v is None else net_from(v) for k,v in nets.items()}; means = Table()
+    for k,(r,t) in zip(_short_names(ts), ts.items()):
+        how = lambda x, a, b, t=t: pictures_of(t, x, b, batch, **(dict(source=a) if 'source' in (*getattr(t, 'takes', ()), *inspect.signature(t).parameters) else {}))
+        m = matrix(how, {d: pics[d] for d in t.domains}, truths=bool(truth), spare=far, codec=t.codec, batch=batch, seed=seed, **net)
+        to = Path(out) if len(ts) == 1 else Path(out)/k.replace('/', '_'); save_matrix(m, to, f'{k}: every source, every target')
+        means += [dict(run=k, **q) for q in means_of(m) if q['row'] == 'translated' or k == _short_names(ts)[-1]]
+    means.save(Path(out)/'means.md'); means.save(Path(out)/'means.csv')
+    print(*([m.tables['truth'], ''] if 'truth' in m.tables and len(ts) == 1 else []), short(means), f'\nwritten to {out}/', sep='\n')
 
 def _evaluate_one(runs, source, to, truth, net, size, device):
     "The table for one picture and every run"

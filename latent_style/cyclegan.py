@@ -174,7 +174,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           compile=False,          # `torch.compile` for the four networks
           max_minutes=None,       # stop earlier, after so many minutes (and resume later)
           log_every=50,           # steps between rows of the log
-          sample_every=500,       # steps between sample grids
+          sample_every=500,       # steps between sample grids; 0: none
           n_samples=4,            # pictures per row of a sample grid
           ckpt_every=1000,        # steps between checkpoints
           keep=2,                 # checkpoints that stay

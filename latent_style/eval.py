@@ -291,10 +291,12 @@ def kid(f1, f2,           # features (n1,d) and (n2,d)
     m = min(subset_size or min(1000, n//2), n)
     if m < 2 or n < 3: raise ValueError(f'KID needs 3 pictures a set and subsets of 2 or more, got sets of {len(x)} and {len(y)}, subset_size {subset_size}')
     k,g = (_kernel(x,x),_kernel(y,y),_kernel(x,y)),torch.Generator().manual_seed(seed)
-    def subset():
-        i,j = [torch.randperm(len(v), generator=g)[:m] for v in (x,y)]
-        return _mmd2(k[0][i][:,i], k[1][j][:,j], k[2][i][:,j])
-    v,val,se = torch.stack([subset() for _ in range(subsets)]),_mmd2(*k).item(),_jackknife(*k).item()
+    def members(n):     # a row of zeros and ones for each subset: sums of the kernel over subsets are products of matrices
+        drawn = torch.rand(subsets, n, generator=g, dtype=x.dtype).argsort(1)[:,:m]
+        return x.new_zeros(subsets, n).scatter_(1, drawn, 1.)
+    s,t = members(len(x)),members(len(y))
+    within = lambda s, k: (((s@k)*s).sum(1)-s@k.diagonal())/(m*(m-1))
+    v,val,se = within(s, k[0])+within(t, k[1])-2*((s@k[2])*t).sum(1)/m**2,_mmd2(*k).item(),_jackknife(*k).item()
     return dict(kid=val, lo=val-1.96*se, hi=val+1.96*se, mean=v.mean().item(), std=v.std().item(), n=n, subset_size=m)
 
 # %% ../nbs/06_eval.ipynb #0000004e

@@ -169,7 +169,7 @@ class Health(Callback):
     @torch.no_grad()
     def after_step(self, learn):
         if 'd_real' in learn.scalars: self.lead,self.n_lead = self.lead+(learn.scalars['d_real']-learn.scalars['d_fake']).float(),self.n_lead+1
-        if learn.i % self.every and learn.i != learn.n_steps: return
+        if not (due(learn.i, self.every) or learn.i == learn.n_steps): return
         row = {k: v.item() for k,v in self.look(learn).items()}
         learn.metrics |= row
         self.lead,self.n_lead = torch.zeros_like(self.lead),0
@@ -261,7 +261,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           compile=False,          # `torch.compile` for the four networks
           max_minutes=None,       # stop earlier, after so many minutes (and resume later)
           log_every=50,           # steps between rows of the log
-          sample_every=1000,      # steps between sample grids
+          sample_every=1000,      # steps between sample grids; 0: none
           n_samples=5,            # contents and references of a sample grid
           ckpt_every=1000,        # steps between checkpoints
           keep=2,                 # checkpoints that stay
