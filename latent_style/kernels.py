@@ -243,10 +243,10 @@ class _ConvSame(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, g):
-        x,w = ctx.saved_tensors; g = _last(g).permute(0,3,1,2); need = ctx.needs_input_grad[0]
-        if ctx.wino: gx,gw = winograd_back(g, x, w, 1, need)
+        x,w = ctx.saved_tensors; g = _last(g).permute(0,3,1,2); need,need_w,need_b = ctx.needs_input_grad
+        if ctx.wino: gx,gw = winograd_back(g, x, w, 1, need, need_w)
         else: gx,gw = conv_back(g, F.pad(_last(x), (0,0,1,1,1,1)).permute(0,3,1,2), w, need); gx = gx[:,:,1:-1,1:-1] if need else None
-        return gx, gw, g.sum((0,2,3))
+        return gx, gw, g.sum((0,2,3)) if need_b else None
 
 # %% ../nbs/00d_kernels.ipynb #0000002a
 def conv_same(x, w, bias): # w (o,c,3,3), bias (o,)

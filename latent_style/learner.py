@@ -29,11 +29,12 @@ from .kernels import keep_pages
 def adam(net,              # network, or an iterable of parameters
          lr=2e-4,          # learning rate
          betas=(.5,.999),  # decay of the running mean and of the running square
-         weight_decay=0.,  # decoupled (AdamW) weight decay
+         weight_decay=0.,  # pull of the weights towards 0
+         decoupled=True,   # from the gradient's statistics (AdamW); `False`: added to the gradient, as Adam did at first
          **kw):
     "Fused AdamW, which skips its step on the device when told that a gradient was not finite (Loshchilov & Hutter 2017)"
     ps = list(net.parameters() if isinstance(net, torch.nn.Module) else net)
-    return torch.optim.AdamW(ps, lr=lr, betas=tuple(betas), weight_decay=weight_decay, fused=True, **kw)
+    return (torch.optim.AdamW if decoupled else torch.optim.Adam)(ps, lr=lr, betas=tuple(betas), weight_decay=weight_decay, fused=True, **kw)
 
 # %% ../nbs/02a_learner.ipynb #0000000a
 def best_device():
@@ -135,6 +136,7 @@ def _update(self:Learner,
     bad = self.state['bad'] = torch.maximum(self.state['bad'], (~norm.isfinite()).float())
     if clip: torch._foreach_mul_(grads, (clip/(norm+1e-12)).clamp(max=1.))
     for k in names: self._opt_step(self.opts[k], bad)
+    torch.clear_autocast_cache()        # it holds copies of the old weights
     return norm
 
 def _opt_step(self:Learner, opt, bad):

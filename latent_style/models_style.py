@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['groups_for', 'AdaptiveNorm', 'StyledBlock', 'StyledGenerator', 'pick', 'MappingNetwork', 'StyleEncoder',
            'DomainDiscriminator', 'sinusoid', 'TimeEmbedding', 'StyleTable', 'AdaGN', 'style_proj', 'IsoBlock',
-           'IsoNext', 'PixelBlock', 'StyledPixelBlock', 'HighPass', 'init_he_', 'halvings', 'PixelGenerator',
-           'PixelStyleEncoder', 'PixelDiscriminator']
+           'IsoNext', 'box', 'double', 'conv_half', 'conv_double', 'PixelBlock', 'StyledPixelBlock', 'HighPass',
+           'init_he_', 'halvings', 'PixelGenerator', 'PixelStyleEncoder', 'PixelDiscriminator']
 
 # %% ../nbs/01a_models_style.ipynb #00000002
 import math
 import torch, torch.nn as nn, torch.nn.functional as F
 from .kernels import ada_act, conv_same, depthwise, styled_mlp, use_fast
+from .winograd import pays
 from .models import SNConv2d, n_params
 
 # %% ../nbs/01a_models_style.ipynb #00000006
@@ -43,12 +44,22 @@ def styled_conv(conv, norm, x, s):
     gamma,beta = norm.fc(s).chunk(2, 1)
     return conv_same(ada_act(x, gamma, beta, _groups(norm.norm)), conv.weight, conv.bias)
 
+def styled_act(norm, x, s):
+    "act(norm(x, s)), likewise"
+    if not _quick(x): return F.leaky_relu(norm(x, s), .2)
+    return ada_act(x, *norm.fc(s).chunk(2, 1), _groups(norm.norm))
+
 def normed_act(norm, x):
     "act(norm(x)) for a norm with learnt factors, likewise"
     if not _quick(x): return F.leaky_relu(norm(x), .2)
     return ada_act(x, (norm.weight-1).expand(len(x),-1), norm.bias.expand(len(x),-1), _groups(norm))
 
 def same(conv, x): return conv_same(x, conv.weight, conv.bias) if _quick(x) else conv(x)
+
+def same_wide(conv, x):
+    "The same where the fused function is the faster one: wide layers, and those from or to few channels"
+    w = conv.weight
+    return conv_same(x, w, conv.bias) if _quick(x) and (pays(x, w) or min(w.shape[:2]) <= 4 and w.shape[2] == 3) else conv(x)
 
 # %% ../nbs/01a_models_style.ipynb #0000000c
 class StyledBlock(nn.Module):
@@ -258,6 +269,23 @@ class IsoNext(nn.Module):
     def forward(self, x, t, y): return self.velocity(x, self.cond(t, y))
 
 # %% ../nbs/01a_models_style.ipynb #00000029
+def box(w): # (o,c,3,3)
+    "Sum of the four shifts of a kernel, (o,c,4,4)"
+    return sum(F.pad(w, (i,1-i,j,1-j)) for i in (0,1) for j in (0,1))
+
+def double(x): return F.interpolate(x, scale_factor=2., mode='nearest')
+
+def conv_half(conv, x):
+    "avg_pool2d(conv(x), 2)"
+    if min(conv.weight.shape[:2]) >= 192: return F.avg_pool2d(same_wide(conv, x), 2)
+    return F.conv2d(x, box(conv.weight)/4, conv.bias, stride=2, padding=1)
+
+def conv_double(conv, x):
+    "conv(double(x))"
+    if min(conv.weight.shape[:2]) >= 192: return same_wide(conv, double(x))
+    return F.conv_transpose2d(x, box(conv.weight).flip(2,3).transpose(0,1), conv.bias, stride=2, padding=1)
+
+# %% ../nbs/01a_models_style.ipynb #0000002b
 class PixelBlock(nn.Module):
     "(shortcut + residual)/√2, optionally with affine instance norms, optionally halving the size"
     def __init__(self, c_in, c_out, norm=False, down=False):
@@ -268,13 +296,13 @@ class PixelBlock(nn.Module):
         if c_in != c_out: self.conv1x1 = nn.Conv2d(c_in, c_out, 1, bias=False)
 
     def forward(self, x):
-        half = (lambda x: F.avg_pool2d(x, 2)) if self.down else (lambda x: x)
-        h = half(self.conv1(F.leaky_relu(self.norm1(x) if self.norm else x, .2)))
-        h = self.conv2(F.leaky_relu(self.norm2(h) if self.norm else h, .2))
-        x = half(x) # a 1x1 convolution and an average commute: average first, it is cheaper
+        act = lambda i, x: normed_act(getattr(self, f'norm{i}'), x) if self.norm else F.leaky_relu(x, .2)
+        h = (conv_half if self.down else same_wide)(self.conv1, act(1, x))
+        h = same_wide(self.conv2, act(2, h))
+        if self.down: x = F.avg_pool2d(x, 2) # a 1x1 convolution and an average commute: average first, it is cheaper
         return ((self.conv1x1(x) if hasattr(self, 'conv1x1') else x) + h)/math.sqrt(2)
 
-# %% ../nbs/01a_models_style.ipynb #0000002b
+# %% ../nbs/01a_models_style.ipynb #0000002d
 class StyledPixelBlock(nn.Module):
     "The same with adaptive norms, optionally doubling the size; without a shortcut when `skip` is False"
     def __init__(self, c_in, c_out, n_s=64, up=False, skip=True):
@@ -285,14 +313,13 @@ class StyledPixelBlock(nn.Module):
         if c_in != c_out: self.conv1x1 = nn.Conv2d(c_in, c_out, 1, bias=False)
 
     def forward(self, x, s):
-        double = (lambda x: F.interpolate(x, scale_factor=2., mode='nearest')) if self.up else (lambda x: x)
-        h = self.conv1(double(F.leaky_relu(self.norm1(x, s), .2)))
-        h = self.conv2(F.leaky_relu(self.norm2(h, s), .2))
+        h = (conv_double if self.up else same_wide)(self.conv1, styled_act(self.norm1, x, s))
+        h = same_wide(self.conv2, styled_act(self.norm2, h, s))
         if not self.skip: return h
         x = self.conv1x1(x) if hasattr(self, 'conv1x1') else x # before doubling: the same, on a quarter of the positions
-        return (double(x) + h)/math.sqrt(2)
+        return ((double(x) if self.up else x) + h)/math.sqrt(2)
 
-# %% ../nbs/01a_models_style.ipynb #0000002d
+# %% ../nbs/01a_models_style.ipynb #0000002f
 class HighPass(nn.Module):
     "Edges of every channel"
     def __init__(self, w=1.):
@@ -302,7 +329,7 @@ class HighPass(nn.Module):
 
     def forward(self, x): return F.conv2d(x, self.filter.expand(x.shape[1],1,3,3), padding=1, groups=x.shape[1])
 
-# %% ../nbs/01a_models_style.ipynb #0000002f
+# %% ../nbs/01a_models_style.ipynb #00000031
 def init_he_(net):
     "Weights of convolutions and linear layers from He's normal distribution, biases 0"
     for m in net.modules():
@@ -311,13 +338,14 @@ def init_he_(net):
         if m.bias is not None: nn.init.zeros_(m.bias)
     return net
 
-def halvings(size): # side of the picture, a power of two from 32 on
+def halvings(size,        # side of the picture, a power of two from 32 on
+             width=None): # of the first layer; `None`: that of the original
     "How often a side of `size` can be halved, and the width of the first layer"
     n = int(math.log2(size)) if size > 0 else 0
     if 2**n != size or n < 5: raise ValueError(f'size={size}: pixel networks need a power of two, 32 or more')
-    return n,2**14//size
+    return n,width or 2**14//size
 
-# %% ../nbs/01a_models_style.ipynb #00000031
+# %% ../nbs/01a_models_style.ipynb #00000033
 class PixelGenerator(nn.Module):
     "Generator of pixel StarGAN v2: halve to 16x16 (8x8 with `w_hpf`), write the style while doubling back"
     def __init__(self,
@@ -325,9 +353,10 @@ class PixelGenerator(nn.Module):
                  n_s=64,    # numbers in a style
                  c_max=512, # widest layer
                  w_hpf=0,   # >0: high-pass skip of weight 1/w_hpf, needs masks; no shortcuts in the decoder
+                 width=None,# of the first layer; `None`: 2**14/size
                 ):
         super().__init__()
-        n,c = halvings(size); c = min(c, c_max); skip = w_hpf == 0
+        n,c = halvings(size, width); c = min(c, c_max); skip = w_hpf == 0
         self.from_rgb = nn.Conv2d(3, c, 3, padding=1)
         self.to_rgb = nn.Sequential(nn.InstanceNorm2d(c, affine=True), nn.LeakyReLU(.2), nn.Conv2d(c, 3, 1))
         down,up = [],[]
@@ -339,30 +368,42 @@ class PixelGenerator(nn.Module):
         if w_hpf > 0: self.hpf = HighPass(w_hpf)
         init_he_(self)
 
-    def forward(self, x, s, masks=None): # masks: two (b,1,h,w) in [0,1], for side 32 and for larger ones
-        x,kept = self.from_rgb(x),{}
-        for b in self.encode:
-            if masks is not None and x.shape[2] in (32,64,128): kept[x.shape[2]] = x
-            x = b(x)
-        for b in self.decode:
-            x = b(x, s); side = x.shape[2]
-            if side in kept: x = x + self.hpf(F.interpolate(masks[int(side > 32)], size=side, mode='bilinear')*kept[side])
-        return self.to_rgb(x)
+    def forward(self, x, # (b,3,h,w)
+                s,           # (b,n_s), or (k·b,n_s): k sets of b styles, one after the other
+                masks=None): # two (b,1,h,w) in [0,1], for side 32 and for larger ones
+        return self.above(*self.below(x, masks), s)
 
-# %% ../nbs/01a_models_style.ipynb #00000034
-def _trunk(size, c_max, last):
+    def below(self, x, masks=None):
+        "The way down, which knows no style: the coarse map, and what the skip adds at each side"
+        x,kept = same_wide(self.from_rgb, x),{}
+        for b in self.encode:
+            if masks is not None and (side := x.shape[2]) in (32,64,128): kept[side] = self.hpf(F.interpolate(masks[int(side > 32)], size=side, mode='bilinear')*x)
+            x = b(x)
+        return x,kept
+
+    def above(self, h, kept, s):
+        "The way up in the styles `s` (k·b,n_s)"
+        k = len(s)//len(h); h = h.repeat(k,1,1,1)
+        for b in self.decode:
+            h = b(h, s)
+            if h.shape[2] in kept: h = h + kept[h.shape[2]].repeat(k,1,1,1)
+        norm,_,conv = self.to_rgb
+        return conv(normed_act(norm, h))
+
+# %% ../nbs/01a_models_style.ipynb #00000036
+def _trunk(size, c_max, width, last):
     "Layers from a picture to one position of `c_max` channels; `last` layers go on from there"
-    n,c = halvings(size); c = min(c, c_max); layers = [nn.Conv2d(3, c, 3, padding=1)]
+    n,c = halvings(size, width); c = min(c, c_max); layers = [nn.Conv2d(3, c, 3, padding=1)]
     for _ in range(n-2):
         o = min(2*c, c_max); layers.append(PixelBlock(c, o, down=True)); c = o
     return nn.Sequential(*layers, nn.LeakyReLU(.2), nn.Conv2d(c, c, 4), nn.LeakyReLU(.2), *last(c))
 
-# %% ../nbs/01a_models_style.ipynb #00000035
+# %% ../nbs/01a_models_style.ipynb #00000037
 class PixelStyleEncoder(nn.Module):
     "The style of the picture `x`, seen as a member of domain `y`"
-    def __init__(self, n_domains, size=256, n_s=64, c_max=512):
+    def __init__(self, n_domains, size=256, n_s=64, c_max=512, width=None):
         super().__init__()
-        self.shared = _trunk(size, c_max, lambda c: [])
+        self.shared = _trunk(size, c_max, width, lambda c: [])
         c = self.shared[-2].out_channels
         self.unshared = nn.ModuleList(nn.Linear(c, n_s) for _ in range(n_domains))
         init_he_(self)
@@ -373,9 +414,9 @@ class PixelStyleEncoder(nn.Module):
 
 class PixelDiscriminator(nn.Module):
     "One logit (b,): how real the picture `x` looks as a member of domain `y`"
-    def __init__(self, n_domains, size=256, c_max=512):
+    def __init__(self, n_domains, size=256, c_max=512, width=None):
         super().__init__()
-        self.main = _trunk(size, c_max, lambda c: [nn.Conv2d(c, n_domains, 1)])
+        self.main = _trunk(size, c_max, width, lambda c: [nn.Conv2d(c, n_domains, 1)])
         init_he_(self)
 
     def forward(self, x, y): return self.main(x).flatten(1)[torch.arange(len(y), device=y.device), y]

@@ -82,9 +82,10 @@ def winograd_back(g,  # gradient after the convolution (b,o,h+2p-2,w+2p-2)
                   x,  # its input (b,c,h,w)
                   w,  # its kernel (o,c,3,3)
                   p=1,
-                  need_x=True):
-    "Gradients of `winograd(x, w, p)` for `x` (or None) and `w`"
+                  need_x=True, need_w=True):
+    "Gradients of `winograd(x, w, p)` for `x` and `w`, or None"
     gx = winograd(g, w.flip(2,3).transpose(0,1), 2-p) if need_x else None
+    if not need_w: return gx, None
     x,g = x.permute(0,2,3,1),g.permute(0,2,3,1); (b,h,wd,o),c = g.shape,x.shape[3]; th,tw = -(-h//4),-(-wd//4)
     KA,KG,_ = _mats(x.dtype); dU = x.new_zeros(36, c, o)
     if (h,wd) != (4*th,4*tw): g = F.pad(g, (0,0,0,4*tw-wd,0,4*th-h))
