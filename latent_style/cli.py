@@ -702,7 +702,7 @@ def _home_cache(): return str(Path(os.environ.get('XDG_CACHE_HOME') or Path.home
 
 @command()
 def precompute(folder,           # pictures
-               features='squeeze',# see `evaluate`
+               features='random',# see `evaluate`
                size=256,         # side to which they are cropped; none: as they are
                cache=None,       # folder; `None`: ~/.cache/latent_style
                stats=None):      # .npz file for their mean `mu` and covariance `sigma`, for other scripts
@@ -717,18 +717,18 @@ def precompute(folder,           # pictures
 
 @command()
 def evaluate(runs,            # run folder or checkpoint file; several with commas between
-             source=None,     # folder of test pictures; without `target`: a folder with one folder for each domain
+             source=None,     # folder of test pictures; without `target`: a single picture, or a folder with one folder for each domain
              target=None,     # folder of real test pictures of the target domain
-             to=None,         # name of the target domain; `None`: the last one of the run
+             to=None,         # name of the target domain; `None`: the domain that the path of `target` names
              spare=None,      # folder of other real target pictures, for the row of real pictures
-             truth=None,      # folder of true translations, where they are known
+             truth=None,      # folder of true translations with the names of the sources, where they are known
              features='random',  # random, squeeze:FOLDER, inception, clip, dino, alex or vgg; a folder of weights may follow after a colon
              perceptual=None, # net for the distance to the source: alex, vgg, squeeze:FOLDER; `None`: `features`
              clip=None,       # clip or clip:FOLDER
              tokens=None,     # dino or dino:FOLDER, for self-similarity
              size=256,        # side to which pictures are cropped; none: as they are
              n=None,          # only so many sources
-             out='evaluation',# folder for table.md, metrics.csv, summary.json, side_by_side/, grid.png, report.html
+             out='evaluation',# folder for tables, summary.json, pictures and report.html
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
              checkpoints=False, # a row for every checkpoint that the run kept, instead of its best
              answers=0,       # so many answers from noise to each of the first eight sources, for the diversity (methods that draw)
@@ -738,15 +738,18 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
     Without --target, --source is either a single picture, of which is told what can be told of one; or a folder of domains: every source becomes every target, in a matrix. --truth with the same folder says that pictures of one name are one scene."""
     from latent_style.compare import Gallery, Judge, checkpoint_curve, compare, pictures_of, plot_curve, same_but_seed, save_comparison, short
     from latent_style.metrics import net_from
-    if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, device)
+    if source and not Path(source).exists(): raise ValueError(f'--source {source}: there is no such file or folder')
+    if str(features) == 'random': warnings.warn('random features: rows of one table can be compared, the scale means nothing. --features squeeze:FOLDER, inception or clip say more')
+    if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, out, device)
     home = cache or _home_cache()
     if source and not target and any(p.is_dir() for p in Path(source).glob('*')): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, device)
-    if not (source and target): raise ValueError('missing: --source, a folder of test pictures, and --target, a folder of real pictures of the target domain')
+    if not source: raise ValueError('missing: --source, a folder of test pictures')
+    if not target: raise ValueError(f'missing: --target, a folder of real pictures of the target domain; or give as --source a folder with a folder for each domain, which {source} is not')
     ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
-    hang = lambda v: None if v is None else Gallery(v, size, cache=home)
-    few = lambda v: v if v is None or n is None else Gallery(hang(v).x[:n], batch=16)
-    judge = Judge(few(source) or hang(source), hang(target), spare=hang(spare), truth=few(truth), codec=next(iter(ts.values())).codec, seed=seed, **nets)
-    names,to = _short_names(ts),None if to is None else str(to)
+    names,to = _short_names(ts),_target_domain(to, target, ts)
+    hang = lambda v, n=None: None if v is None else Gallery(v, size, cache=home, n=n)
+    judge = Judge(hang(source, n), hang(target), spare=hang(spare), truth=hang(truth), codec=next(iter(ts.values())).codec, seed=seed, **nets)
+    judge.about |= dict(to=to, runs={k: _run_note(r) for k,r in zip(names, ts)})
     if checkpoints:
         for k,r in zip(names, ts): curve = checkpoint_curve(run_method(r).load_run, r, judge, to, batch=batch); curve.save(Path(out)/f'{k}_checkpoints.csv'); plot_curve(curve, Path(out)/f'{k}_checkpoints.png'); print(f'{r}\n{curve}\n')
         return print(f'written to {out}/')
@@ -756,6 +759,19 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
     res = compare(judge, answers=many, groups=same_but_seed({k: getattr(t, 'config', None) for k,t in zip(names, ts.values())}), methods={k: (lambda x, t=t: pictures_of(t, x, to, batch)) for k,t in zip(names, ts.values())})
     save_comparison(res, judge, out, f'{", ".join(names)} to {to or "the target"}', direction=_direction(next(iter(ts.values())), to))
     print(res['rows'], *[f'\n{k}\n{short(res[k])}' for k in ('differences','seeds') if res[k]], f'\nwritten to {out}/', sep='\n')
+
+def _target_domain(to, target, ts):
+    "The domain wanted: as said, or as the path of the target pictures says"
+    if to is not None: return str(to)
+    known = [[str(d) for d in getattr(t, 'domains', ())] for t in ts.values()]
+    for part in reversed(Path(target).resolve().parts):
+        if all(part in ds for ds in known): return part
+    raise ValueError(f'missing: --to, the name of the target domain; the path {target} names none of {", ".join(known[0])}')
+
+def _run_note(run):
+    "Path and step of what is judged"
+    from latent_style.learner import best_checkpoint
+    return f'{run}, step {int(best_checkpoint(run).name[5:])}' if Path(run).is_dir() else str(run)
 
 def _short_names(runs):
     "The last folder of each path, with as many before it as it takes to tell them apart"
@@ -779,25 +795,29 @@ def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, 
         if (miss := [d for d in t.domains if d not in there]): raise ValueError(f'{source}: no folder {", ".join(miss)} for a domain of {r}')
     ds = [d for d in dict.fromkeys(d for t in ts.values() for d in t.domains)]
     if truth and len({tuple(sorted(f.stem for f in picture_files(there[d]))) for d in ds}) > 1: raise ValueError(f'--truth {truth}: the folders of the domains do not hold pictures of the same names')
-    hang = lambda v: Gallery(v, size, cache=cache); pics = {d: hang(there[d]) if n is None else Gallery(hang(there[d]).x[:n]) for d in ds}
+    hang = lambda v, n=None: Gallery(v, size, cache=cache, n=n); pics = {d: hang(there[d], n) for d in ds}
     far = {d: hang(Path(spare)/d) for d in ds if (Path(spare)/d).is_dir()} if spare else None; net = {k: None if v is None else net_from(v) for k,v in nets.items()}; means = Table()
     for k,(r,t) in zip(_short_names(ts), ts.items()):
         how = lambda x, a, b, t=t: pictures_of(t, x, b, batch, **(dict(source=a) if 'source' in (*getattr(t, 'takes', ()), *inspect.signature(t).parameters) else {}))
         m = matrix(how, {d: pics[d] for d in t.domains}, truths=bool(truth), spare=far, codec=t.codec, batch=batch, seed=seed, **net)
+        m.about |= dict(runs={k: _run_note(r)}, folders=dict(source=str(source), **(dict(spare=str(spare)) if spare else {})))
         to = Path(out) if len(ts) == 1 else Path(out)/k.replace('/', '_'); save_matrix(m, to, f'{k}: every source, every target')
-        means += [dict(run=k, **q) for q in means_of(m) if q['row'] == 'translated' or k == _short_names(ts)[-1]]
+        means += [dict(run=k if q['row'] == 'translated' else '–', **q) for q in means_of(m) if q['row'] == 'translated' or k == _short_names(ts)[-1]]
     means.save(Path(out)/'means.md'); means.save(Path(out)/'means.csv')
     print(*([m.tables['truth'], ''] if 'truth' in m.tables and len(ts) == 1 else []), short(means), f'\nwritten to {out}/', sep='\n')
 
-def _evaluate_one(runs, source, to, truth, net, size, device):
-    "The table for one picture and every run"
+def _evaluate_one(runs, source, to, truth, net, size, out, device):
+    "The table for one picture and every run, and its translations"
     from latent_style.compare import judge_one, pictures_of
-    from latent_style.data import load_picture
+    from latent_style.data import load_picture, save_picture
     from latent_style.metrics import net_from
     read = lambda f: None if f is None else load_picture(f, size=size, mode='crop' if size else 'keep')
-    for r in str(runs).split(','):
-        t = _translator(r, device or _best_device()); x = read(source)
-        print(f'{r}\n{judge_one(x, pictures_of(t, x[None], to), net_from(net), t.codec, read(truth))}\n')
+    rs = str(runs).split(',')
+    for r,k in zip(rs, _short_names(rs)):
+        t = _translator(r, device or _best_device()); x = read(source); y = pictures_of(t, x[None], to); table = judge_one(x, y, net_from(net), t.codec, read(truth))
+        f = save_picture(y[0], Path(out)/f"{Path(source).stem}_{k.replace('/', '_')}.png") or Path(out)/f"{Path(source).stem}_{k.replace('/', '_')}.png"
+        table.save(Path(f).with_suffix('.csv')); print(f'{r}\n{table}\n')
+    print(f'written to {out}/')
 
 def _translator(run, device):
     "What translates the latents of a run or of a checkpoint file"

@@ -396,7 +396,7 @@ figure img{display:block;width:100%;height:auto}.plots img{background:#fff}
 figcaption{padding:.55rem .9rem;color:var(--dim);font-size:.88rem}
 '''
 
-_yardsticks = {'identity','floor','codec floor','real split','real split, codec'}
+_yardsticks = {'identity','floor','codec floor','real','real, codec','real split','real split, codec','truth, codec'}
 
 def _table_html(t):
     head,*rows = zip(*Table(t).texts())

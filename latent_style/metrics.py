@@ -22,7 +22,7 @@ def _need(what, make):
     "What `make()` returns; an error that says what to do where its weights cannot be had"
     try: return make()
     except Exception as e:
-        raise RuntimeError(f'{what} cannot be loaded: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ""}. With a network it is downloaded once; without one give a local folder or file, '
+        raise ValueError(f'{what} cannot be loaded: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ""}. With a network it is downloaded once; without one give a local folder where this net takes one, '
                            'or another feature net such as SqueezeFeatures(folder)') from e
 
 class Lpips(nn.Module):
@@ -157,4 +157,5 @@ def net_from(name): # 'random', 'squeeze:FOLDER', 'inception', 'inception:FOLDER
     kind,_,path = str(name).partition(':')
     if kind not in NETS: raise ValueError(f'no feature net {kind!r}: choose one of {", ".join(NETS)}; a folder may follow, for example squeeze:weights/squeezenet_lpips')
     if kind == 'squeeze' and not path: raise ValueError('squeeze needs the folder of its weights: squeeze:FOLDER')
+    if path and kind in ('random','alex','vgg'): raise ValueError(f'{name}: {kind} takes no folder' + ('' if kind == 'random' else '; torchvision looks for its weights in the folder that the variable TORCH_HOME names'))
     return NETS[kind](path or None)
