@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'FLAGS', 'METHODS', 'LEGACY', 'LEGACY_STARGAN', 'LEGACY_FLOW', 'options', 'guess', 'value', 'parser',
-           'check_key', 'parse', 'command', 'call', 'main', 'encode', 'pack', 'paint', 'plot', 'method', 'read_config',
-           'flat_options', 'legacy_keys', 'is_legacy', 'generation', 'legacy_options', 'fill_templates',
-           'stargan_options', 'old_system', 'flow_options', 'pack_once', 'resolved', 'as_yaml', 'train', 'run_method',
-           'sweep', 'translate', 'precompute', 'evaluate', 'demo']
+           'check_key', 'parse', 'command', 'original_words', 'call', 'main', 'encode', 'pack', 'paint', 'plot',
+           'method', 'read_config', 'flat_options', 'legacy_keys', 'is_legacy', 'generation', 'legacy_options',
+           'fill_templates', 'stargan_options', 'old_system', 'flow_options', 'pack_once', 'resolved', 'as_yaml',
+           'train', 'run_method', 'sweep', 'translate', 'precompute', 'evaluate', 'sample', 'export', 'demo']
 
 # %% ../nbs/07_cli.ipynb #00000002
 import argparse, importlib, inspect, json, os, re, sys, tempfile, time, warnings
@@ -163,8 +163,37 @@ def _folders_of(argv):
     rest = argv[:i]+argv[i+2:]
     return [data['raw_data_root'], data['data_root'], *rest, *([] if '--codec' in rest else ['--codec', 'stabilityai/sd-vae-ft-mse'])]
 
+_pixel_flags = dict(img_size='size', latent_dim='n_z', hidden_dim='w_map', style_dim='n_s', lambda_reg='w_r1', lambda_cyc='w_cyc', lambda_sty='w_sty', lambda_ds='w_ds', w_hpf='w_hpf', randcrop_prob='crop',
+                    total_iters='n_steps', batch_size='batch', lr='lr', f_lr='lr_f', beta1='beta1', beta2='beta2', weight_decay='weight_decay', num_workers='workers', seed='seed', print_every='log_every',
+                    sample_every='sample_every', save_every='ckpt_every')
+_pixel_extra = ('num_domains','ds_iter','resume_iter','train_img_dir','val_img_dir','num_outs_per_domain','val_batch_size','sample_dir','checkpoint_dir','eval_dir','result_dir','src_dir','ref_dir','eval_every','mode')
+_pixel_not = ('inp_dir','out_dir','wing_path','lm_path')
+
+def original_words(argv): # words after `latent_style`, the first of which is a flag
+    "The command line of the original StarGAN v2, `--mode train|sample|eval`, in our words"
+    argv,o,rest = list(argv),{},[]
+    while argv:
+        a = argv.pop(0); k,eq,v = a.removeprefix('--').partition('=')
+        if a[:2] != '--': raise ValueError(f'{a}: flags are expected here, such as --mode train --num_domains 3')
+        if not eq and (not argv or argv[0][:2] == '--'): rest.append(a); continue       # a switch of ours
+        v = v if eq else argv.pop(0)
+        if k in _pixel_not: raise ValueError(f'--{k}: faces are not aligned here, and there is no landmark network; masks for w_hpf come from --masks module:function')
+        if k in _pixel_flags or k in _pixel_extra: o[k] = v
+        else: rest += [f'--{k}', v]                 # an option of ours
+    mode,need = o.get('mode'),lambda k: o[k] if k in o else (_ for _ in ()).throw(ValueError(f'missing: --{k}'))
+    run = o.get('checkpoint_dir', 'expr/checkpoints'); n = o.get('resume_iter')
+    files = sorted(Path(run).glob(f'{int(n):06d}_nets_ema.ckpt' if n and int(n) else '*_nets_ema.ckpt')); known = str(files[-1]) if files else run
+    if mode == 'sample': return ['sample', known, need('src_dir'), need('ref_dir'), '--out', o.get('result_dir', 'expr/results'), *rest]
+    if mode == 'eval': return ['evaluate', known, '--source', need('val_img_dir'), '--target', need('train_img_dir'), '--size', o.get('img_size', '256'), '--answers', o.get('num_outs_per_domain', '10'), '--out', o.get('eval_dir', 'expr/eval'), *rest]
+    if mode != 'train': raise ValueError(f'--mode {mode}: choose train, sample or eval')
+    given = dict(order='original', seed='777', w_hpf='1', n_steps='100000') | {_pixel_flags[k]: v for k,v in o.items() if k in _pixel_flags}
+    if 'ds_iter' in o: given['ds_decay'] = str(float(o['ds_iter'])/float(given['n_steps']))
+    if 'num_domains' in o and len(ds := [p for p in Path(need('train_img_dir')).glob('*') if p.is_dir()]) != int(o['num_domains']): raise ValueError(f'--num_domains {o["num_domains"]}: {o["train_img_dir"]} has {len(ds)} folders, one for each domain')
+    return ['train', 'pixels', need('train_img_dir'), '--path', run, *[w for k,v in given.items() for w in (f'--{k}', v)], *rest]
+
 def call(name, argv):   # command and its words
     "Run a command"
+    if name[:2] == '--' and any(a.partition('=')[0] == '--mode' for a in (name, *argv)): name,*argv = original_words([name, *argv])
     check_key(name, COMMANDS, 'command')
     argv = _older_flags(argv, FLAGS.get(name, {}))
     if name == 'encode' and '--config' in argv: argv = _folders_of(argv)
@@ -240,12 +269,12 @@ def plot(run,         # run folder
     print(f)
 
 # %% ../nbs/07_cli.ipynb #0000001b
-METHODS = dict(cyclegan='latent_style.cyclegan', stargan='latent_style.stargan', otcfm='latent_style.otcfm')
+METHODS = dict(cyclegan='latent_style.cyclegan', stargan='latent_style.stargan', otcfm='latent_style.otcfm', pixels='latent_style.stargan:pixels')
 
 def method(name):    # 'cyclegan', ...
-    "The module of a method"
+    "The module of a method, or what else has its `train`, `load_run` and `translate`"
     check_key(name, METHODS, 'method')
-    return importlib.import_module(METHODS[name])
+    return resolve_name(METHODS[name])
 
 def read_config(file):   # .yaml, .yml or .json
     "A configuration file as a dict"
@@ -731,7 +760,7 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
              out='evaluation',# folder for tables, summary.json, pictures and report.html
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
              checkpoints=False, # a row for every checkpoint that the run kept, instead of its best
-             answers=0,       # so many answers from noise to each of the first eight sources, for the diversity (methods that draw)
+             answers=0,       # so many answers from noise to each of the first eight sources, for the diversity (methods that draw); where `source` and `target` are folders of domains: to every source, in every direction
              batch=8, seed=0, device=None):
     """Measure one or several runs between their yardsticks
 
@@ -742,7 +771,9 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
     if str(features) == 'random': warnings.warn('random features: rows of one table can be compared, the scale means nothing. --features squeeze:FOLDER, inception or clip say more')
     if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, out, device)
     home = cache or _home_cache()
-    if source and not target and any(p.is_dir() for p in Path(source).glob('*')): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, device)
+    tree = lambda v: any(p.is_dir() for p in Path(v).glob('*'))
+    if source and target and answers and tree(source) and tree(target): return _evaluate_answers(runs, source, target, features, perceptual, size, n, out, home, answers, batch, device)
+    if source and not target and tree(source): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, device)
     if not source: raise ValueError('missing: --source, a folder of test pictures')
     if not target: raise ValueError(f'missing: --target, a folder of real pictures of the target domain; or give as --source a folder with a folder for each domain, which {source} is not')
     ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
@@ -806,6 +837,67 @@ def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, 
     means.save(Path(out)/'means.md'); means.save(Path(out)/'means.csv')
     print(*([m.tables['truth'], ''] if 'truth' in m.tables and len(ts) == 1 else []), short(means), f'\nwritten to {out}/', sep='\n')
 
+def _answers(t, mode, refs, batch):
+    "Function (pictures, source, target, number) -> pictures in styles of their own"
+    import torch
+    from latent_style.compare import in_batches
+    from latent_style.data import generator
+    def styles(b, n, j):
+        if mode == 'latent': return t.style(b, seed=j, n=n)
+        i = torch.randint(len(refs[b]), (n,), generator=generator(0, j, f'reference/{b}')); return torch.cat([t.style(b, reference=t.codec.encode(refs[b].x[k].to(t.device))) for k in i.split(batch)])
+    def answer(x, a, b, j):
+        s = styles(b, len(x), j)
+        return in_batches(lambda i: t.codec.decode(t(t.codec.encode(x[i].to(t.device)), style=s[i.to(s.device)])), torch.arange(len(x)), batch)
+    return answer
+
+def _evaluate_answers(runs, source, target, features, perceptual, size, n, out, cache, answers, batch, device):
+    "The protocol of StarGAN v2: several answers to every source, in every direction, from noise and from references"
+    from latent_style.compare import Gallery, protocol, protocol_files, short
+    from latent_style.learner import best_checkpoint
+    from latent_style.metrics import net_from
+    net,per = net_from(features),None if perceptual is None else net_from(perceptual); rs = str(runs).split(',')
+    for r,k in zip(rs, _short_names(rs)):
+        t = _drawing(_translator(r, device or _best_device())); to = Path(out)/k.replace('/', '_') if len(rs) > 1 else Path(out)
+        hang = lambda root, n=None: {d: Gallery(Path(root)/d, size, cache=cache, n=n) for d in t.domains}
+        src,real = hang(source, n),hang(target); step = int(best_checkpoint(r).name[5:]) if Path(r).is_dir() else 0
+        for mode in ('latent','reference'):
+            table = protocol(_answers(t, mode, src, batch), src, real, net, per, answers, batch=batch); protocol_files(table, to, step, mode); table.save(to/f'answers_{mode}.csv')
+            print(f'{k}, {mode}\n{short(table)}\n')
+    print(f'written to {out}/')
+
+def _drawing(t):
+    "A translator that draws styles; an error for one that does not"
+    if type(t).__name__ == 'OldPixels':
+        from latent_style.legacy import as_translator
+        return as_translator(t)
+    if not hasattr(t, 'mean_style'): raise ValueError(f'{t}: this method has one answer to a picture; --answers and sample are for StarGAN v2')
+    return t
+
+@command()
+def sample(run,               # run folder, or a checkpoint file of the original StarGAN v2
+           src,               # folder of contents, with a folder for each domain
+           ref,               # folder of references, likewise
+           out='samples',     # folder for reference.jpg, latent_psi_*.jpg, cycle_consistency.jpg and the film
+           n=2,               # contents and references of each domain
+           frames=12,         # of the film between two references; 0: no film
+           seed=0,
+           domains=None,      # names of the domains of a checkpoint file, with commas between
+           device=None):      # where to compute; `None`: the best there is
+    "Sheets of a StarGAN v2: contents x references, styles from noise, there and back, and a film"
+    from latent_style.stargan import sample as draw
+    m = run_method(run); t = m.load_checkpoint(run, domains=list(domains) if domains else None, device=device) if m.__name__.endswith('legacy') else m.load_run(run, device=device)
+    for f in draw(_drawing(t), src, ref, out, n, frames=frames, seed=seed): print(f)
+
+@command()
+def export(run,               # run folder of a pixel run
+           file,              # such as 100000_nets_ema.ckpt
+           ema=True,          # averaged networks; False: those in training, with the discriminator
+           step=None,         # of the checkpoint; `None`: the best, or else the newest
+           prefix=''):        # before every name, for example module.
+    "Write a pixel run as a checkpoint of the original StarGAN v2"
+    from latent_style.legacy import write_original
+    print(write_original(run, file, ema, step, prefix))
+
 def _evaluate_one(runs, source, to, truth, net, size, out, device):
     "The table for one picture and every run, and its translations"
     from latent_style.compare import judge_one, pictures_of
@@ -815,8 +907,8 @@ def _evaluate_one(runs, source, to, truth, net, size, out, device):
     rs = str(runs).split(',')
     for r,k in zip(rs, _short_names(rs)):
         t = _translator(r, device or _best_device()); x = read(source); y = pictures_of(t, x[None], to); table = judge_one(x, y, net_from(net), t.codec, read(truth))
-        f = save_picture(y[0], Path(out)/f"{Path(source).stem}_{k.replace('/', '_')}.png") or Path(out)/f"{Path(source).stem}_{k.replace('/', '_')}.png"
-        table.save(Path(f).with_suffix('.csv')); print(f'{r}\n{table}\n')
+        f = Path(out)/f"{Path(source).stem}_{k.replace('/', '_')}.png"; save_picture(y[0], f)
+        table.save(f.with_suffix('.csv')); print(f'{r}\n{table}\n')
     print(f'written to {out}/')
 
 def _translator(run, device):
@@ -824,7 +916,7 @@ def _translator(run, device):
     m = run_method(run)
     return m.load_checkpoint(run, device=device) if m.__name__.endswith('legacy') else m.load_run(run, device=device)
 
-# %% ../nbs/07_cli.ipynb #00000051
+# %% ../nbs/07_cli.ipynb #00000054
 def _painted(path, n_train, n_test, size, domains, seed, progress=True):
     "Paint the pictures of the demo, or find them"
     from latent_style.painted import paint_folder
@@ -843,7 +935,7 @@ def _encoded(path, codec, size, progress=True):
     print(f'2. Latents: already in {path}/latents' if there else f'2. Encoding them: {size}x{size} pictures become small latents', flush=True)
     encode_folder(path/'pictures'/'train', path/'latents', load_codec(codec).to(_best_device()), size=size, progress=progress and not there, skip_bad=True)
 
-# %% ../nbs/07_cli.ipynb #00000053
+# %% ../nbs/07_cli.ipynb #00000056
 def _measured(t, path, domains, n=None):
     "Translations of the test split in both directions: tables by heading, and pictures"
     import torch
@@ -881,7 +973,7 @@ def _write_demo(path, tables, pics, o, minutes, note=''):
                 images=[(f'{a}, as {b}, the true answer, and the way back', path/'grid.png'), (f'{b} to {a}', path/'grid_back.png')],
                 plots=[('Losses', path/'losses.png')]*(path/'losses.png').exists(), text=f'{_how_to_read} {note}'.strip())
 
-# %% ../nbs/07_cli.ipynb #00000054
+# %% ../nbs/07_cli.ipynb #00000057
 @command('latent_style.cyclegan:train')
 def demo(path='runs/demo',                  # folder for everything
          minutes=6.,                        # safety net: training stops after so many minutes (call again to go on); `None`: never

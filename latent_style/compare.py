@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['net_id', 'in_batches', 'features_from', 'Gallery', 'Moments', 'Judge', 'g_x', 'kid_difference', 'compare', 'short',
-           'over_seeds', 'same_but_seed', 'matrix', 'means_of', 'save_matrix', 'heat_map', 'judge_one', 'summary_of',
-           'save_comparison', 'pictures_of', 'checkpoint_curve', 'plot_curve', 'while_training']
+           'over_seeds', 'same_but_seed', 'matrix', 'means_of', 'save_matrix', 'heat_map', 'protocol', 'protocol_files',
+           'judge_one', 'summary_of', 'save_comparison', 'pictures_of', 'checkpoint_curve', 'plot_curve',
+           'while_training']
 
 # %% ../nbs/06c_compare.ipynb #00000002
 import csv, hashlib, json, os, platform, shutil, warnings
@@ -329,6 +330,33 @@ def heat_map(m, save=None, keys=('truth','kid','content','style_probe')): # of `
     return fig
 
 # %% ../nbs/06c_compare.ipynb #0000001f
+def protocol(answer,     # function (pictures (n,3,h,w), source, target, number of the answer) -> pictures
+             sources,    # dict domain -> test pictures, folder, or `Gallery`
+             train,      # dict domain -> real pictures to be like, likewise
+             features,   # callable: pictures to features, for both distances of crowds
+             perceptual=None, # offers `taps` and `heads`; `None`: `features`, if it does
+             k=10,       # answers
+             pairs=None, # only these (source, target)
+             size=None, batch=16, cache=None):
+    "Table with `lpips` (distance of answers), `fid`, `kid` for every pair of domains, and their means"
+    hang = lambda ps: {d: p if isinstance(p, Gallery) else Gallery(p, size, batch, cache) for d,p in ps.items()}
+    src,real,per = hang(sources),hang(train),perceptual if perceptual is not None else features
+    out = Table()
+    for a,b in pairs or [(a,b) for b in real for a in src if a != b]:
+        many = torch.stack([answer(src[a].x, a, b, j) for j in range(k)]); f = features_from(many.flatten(0,1), features, batch=batch); r = real[b].features(features)
+        out.append(dict(source=a, target=b, answers=k, n=len(f), **(dict(lpips=diversity_of(many, per).mean().item()) if k > 1 and hasattr(per, 'taps') else {}), fid=frechet_distance(f, r, warn=False), kid=kid(f, r)['kid']))
+    return Table(out + [dict(source='mean', target='', answers=k, n=sum(r['n'] for r in out), **{c: sum(r[c] for r in out)/len(out) for c in out[0] if c in ('lpips','fid','kid')})])
+
+def protocol_files(table, path, step, mode): # of `protocol`; folder; of the checkpoint; 'latent' or 'reference'
+    "Write the two files of the original, `LPIPS_STEP_MODE.json` and `FID_STEP_MODE.json`"
+    path = Path(path); path.mkdir(parents=True, exist_ok=True); files = []
+    for c in ('lpips','fid'):
+        if c not in table[0]: continue
+        d = {f"{c.upper()}_{mode}/" + (f"{r['source']}2{r['target']}" if r['target'] else 'mean'): r[c] for r in table}
+        files.append(path/f'{c.upper()}_{step:05d}_{mode}.json'); files[-1].write_text(json.dumps(d, indent=4)+'\n')
+    return files
+
+# %% ../nbs/06c_compare.ipynb #00000023
 def judge_one(source, made, net, # pictures (3,h,w) or (1,3,h,w); offers `taps` and `heads`
               codec=None, truth=None, tokens=None, clip=None):
     "Table with a row for the translation, and one for the codec's round trip of the source"
@@ -343,7 +371,7 @@ def judge_one(source, made, net, # pictures (3,h,w) or (1,3,h,w); offers `taps` 
         return r
     return Table(row(k, p) for k,p in rows.items())
 
-# %% ../nbs/06c_compare.ipynb #00000022
+# %% ../nbs/06c_compare.ipynb #00000026
 _names = dict(content='content_lpips', clip_content='content_clip', clip_direction='clip_dir', clip_style='clip_style', frechet='fid', kid='kid', kid_std='kid_std', artfid='artfid', style_probe='classifier_accuracy', diversity='lpips_diversity')
 
 def summary_of(rows, # of `compare`
@@ -390,7 +418,7 @@ def save_comparison(res,      # from `compare`
     report_html(path/'report.html', title, tables, options={k: str(v) for k,v in judge.about.items()}, images=[('Sources and translations', path/'grid.png')])
     return path
 
-# %% ../nbs/06c_compare.ipynb #00000025
+# %% ../nbs/06c_compare.ipynb #00000029
 @torch.no_grad()
 def pictures_of(t,        # translator of a run: called with latents and the domain wanted, has `.codec`
                 x,        # pictures (n,3,h,w) in [-1,1]

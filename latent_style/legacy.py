@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['NETS', 'LOADERS', 'read_checkpoint', 'Tensors', 'fill', 'Old', 'latent_nets', 'OldStarGAN', 'kind_of', 'load_stargan',
            'load_checkpoint', 'flow_net', 'with_aliases', 'there_and_back', 'OldFlow', 'load_otcfm', 'pixel_nets',
-           'OldPixels', 'load_pixels', 'translate']
+           'OldPixels', 'load_pixels', 'as_translator', 'write_original', 'translate']
 
 # %% ../nbs/03a_legacy.ipynb #00000002
-import math, pickle, warnings
+import math, os, pickle, warnings
 from pathlib import Path
 from types import SimpleNamespace
 import torch
@@ -16,7 +16,7 @@ from torch import nn
 from . import stargan
 from .cyclegan import Translator, load_legacy
 from .data import SD15, Pixels, generator, load_codec, translate_pictures
-from .learner import nearest
+from .learner import load_weights, nearest, pick_checkpoint, run_options
 from .otcfm import by_inversion
 from .models_style import (DomainDiscriminator, IsoNext, MappingNetwork, PixelDiscriminator, PixelGenerator, PixelStyleEncoder,
                                        StyledGenerator, StyleEncoder, TimeEmbedding, pick)
@@ -275,10 +275,10 @@ def pixel_nets(sds): # `Tensors` of G, F, E and perhaps D
     G,E,D = sds['G'],sds['E'],sds.get('D')
     w = 8/G['hpf.filter'][1,1].item() if 'hpf.filter' in G else 0
     size,wide = 2**(G.count('encode.')+2-(w > 0)),max(v.shape[0] for k,v in G.items() if k.startswith('encode.') and k.endswith('conv2.weight'))
-    nets = dict(G=lambda: PixelGenerator(size, G.shape('decode.0.norm1.fc.weight')[1], wide, w), F=_mapping(sds['F']),
-                E=lambda: PixelStyleEncoder(E.count('unshared.'), _body(E, 'shared')[0], E.shape('unshared.0.weight')[0], _body(E, 'shared')[1]))
+    nets = dict(G=lambda: PixelGenerator(size, G.shape('decode.0.norm1.fc.weight')[1], wide, w, G.shape('from_rgb.weight')[0]), F=_mapping(sds['F']),
+                E=lambda: PixelStyleEncoder(E.count('unshared.'), _body(E, 'shared')[0], E.shape('unshared.0.weight')[0], _body(E, 'shared')[1], E.shape('shared.0.weight')[0]))
     if D is None: return nets
-    return nets | dict(D=lambda: PixelDiscriminator(D.shape(f'main.{D.count("main.")-1}.weight')[0], *_body(D, 'main')))
+    return nets | dict(D=lambda: PixelDiscriminator(D.shape(f'main.{D.count("main.")-1}.weight')[0], *_body(D, 'main'), D.shape('main.0.weight')[0]))
 
 # %% ../nbs/03a_legacy.ipynb #00000037
 class OldPixels(OldStarGAN):
@@ -301,7 +301,29 @@ def load_pixels(ck, file, codec=None, domains=None):
 
 LOADERS['pixels'] = load_pixels
 
-# %% ../nbs/03a_legacy.ipynb #00000042
+def as_translator(t): # of `load_checkpoint`
+    "The same networks as a `stargan.Translator`, for `sample` and whatever else works on runs; masks may be set on it"
+    if not isinstance(t, OldPixels): raise ValueError(f'{t}: not a checkpoint of pixel StarGAN v2')
+    new = stargan.Translator(vars(t.nets), t.codec, t.domains); new.side,new.tile,new.multiple = t.side,None,t.multiple
+    return new
+
+# %% ../nbs/03a_legacy.ipynb #0000003f
+def write_original(run,        # run folder of a pixel run
+                   file,       # such as 100000_nets_ema.ckpt
+                   ema=True,   # averaged networks, which lack the discriminator; False: those in training
+                   step=None,  # of the checkpoint; `None`: the best, or else the newest
+                   prefix=''): # before every name; 'module.' for networks wrapped in DataParallel
+    "Write a pixel run as a checkpoint of the original StarGAN v2; returns the file"
+    o = run_options(run, 'stargan')
+    if not hasattr(o, 'w_hpf'): raise ValueError(f'{run}: a run on latents; the original knows pictures only')
+    if ema and not o.ema: raise ValueError(f'{run}: this run kept no average (ema=0): give ema=False')
+    names = {k: n for k,n in NETS['pixels'].items() if not (ema and k == 'D')}; nets = {k: v for k,v in stargan._nets_of(o, 3).items() if k in names}
+    load_weights(pick_checkpoint(run, step)/'weights.safetensors', {f'{k}_ema' if ema else k: net for k,net in nets.items()})
+    ck = {names[k]: {prefix+n: v.contiguous() for n,v in net.state_dict().items()} for k,net in nets.items()}
+    Path(file).parent.mkdir(parents=True, exist_ok=True); tmp = Path(file).with_name(f'.{Path(file).name}.tmp'); torch.save(ck, tmp); os.replace(tmp, file)
+    return Path(file)
+
+# %% ../nbs/03a_legacy.ipynb #00000047
 def _asked(t, how):
     "Only what was asked for; the seed where it means something"
     how = {k: v for k,v in how.items() if v is not None}

@@ -755,7 +755,10 @@ def train_pixels(data,            # folder with a folder of pictures for each do
     if compile: compile_nets(learn)
     return learn.fit()
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000025
+# %% ../nbs/04b_stargan_pixels.ipynb #0000001e
+pixels = SimpleNamespace(__name__='latent_style.stargan', train=train_pixels, load_run=load_run, translate=translate)      # what the command line calls a method
+
+# %% ../nbs/04b_stargan_pixels.ipynb #00000026
 def _styles_of(t, refs): # list of (name of the domain, latents (k,c,h,w))
     "Styles of all references (m,n_s) and their latents (m,c,h,w)"
     return torch.cat([t.style(d, reference=r) for d,r in refs]),torch.cat([r for _,r in refs]).to(t.device)
@@ -788,7 +791,7 @@ def cycle_rows(t, src,  # translator; list of (name of the domain, contents (k,c
     fake = t(x, style=ss[i]); rec = t(fake, style=own)
     return [[p.cpu() for p in t.codec.decode(z)] for z in (x, r[i], fake, rec)]
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000026
+# %% ../nbs/04b_stargan_pixels.ipynb #00000027
 def _joined(rows): # of pictures (3,h,w)
     "One picture of all"
     return torch.cat([torch.cat(list(r), 2) for r in rows], 1)
@@ -818,7 +821,7 @@ def _write_film(pics, path, fps):
         f = path.with_suffix('.gif'); pics[0].save(f, save_all=True, append_images=pics[1:], duration=round(1000/fps), loop=0)
     return f
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000027
+# %% ../nbs/04b_stargan_pixels.ipynb #00000028
 def _of_domains(t, folder, n):
     "List of (domain, latents) from a folder of domains"
     folder = Path(folder); there = [d for d in t.domains if (folder/d).is_dir()]
