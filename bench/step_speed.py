@@ -1,10 +1,10 @@
 """CPU seconds of a training step and of a generator call, in units of one dense 3x3 convolution (forward and backward, batch 8, 256 channels, 32x32, fp32).
 
-    python bench/step_speed.py [--reference FOLDER] [--reps 5] [--presets head seed laptop stargan:head stargan:laptop otcfm:seed otcfm:head otcfm:laptop]
+    python bench/step_speed.py [--reference FOLDER] [--reps 5] [--presets head seed laptop stargan:head stargan:laptop otcfm:seed otcfm:head otcfm:laptop pixels:original@128 pixels:joint@128]
 
 Everything is measured turn by turn in one process, so that what else the machine does hits all alike. With `--reference` (a folder that holds
 `objectives.py`, textbook training steps) the same networks, optimizers and batch also run the textbook step, once with this package's CPU layers and once with PyTorch's own, and the first ratio is printed.
-`otcfm:seed@64` takes latents of 64x64 instead of 32x32.
+`otcfm:seed@64` takes latents of 64x64 instead of 32x32; `pixels:joint@128` pictures of 128x128, two in a batch, three domains. `--threads` 2 by default.
 """
 import os
 for k,v in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2').items(): os.environ.setdefault(k, v)
@@ -82,6 +82,33 @@ def otcfm_textbook(ref, learn, w, _):
         opt.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(V.parameters(), 1.); opt.step()
     return step
 
+def pixel_learner(order, precision, batch, n_domains=3, side=128):
+    "The same for StarGAN v2 on pictures: two at a time, R1 in every step, the original's networks"
+    torch.manual_seed(0); batch = 2; nets = stargan.pixel_networks(n_domains, side)
+    w = SimpleNamespace(sty=1., cyc=1., r1=1., r1_every=1, margin=None, ds=lambda i: 1., masks=None); y = torch.arange(batch) % n_domains
+    x = [torch.rand(batch, 3, side, side).mul(2).sub(1).contiguous(memory_format=torch.channels_last) for _ in range(3)]
+    b = stargan.PixelBatch(x[0], y, x[1], x[2], (y+1) % n_domains, *torch.randn(2, batch, 16))
+    learn = Learner(nets, {k: adam(n, 1e-4, (0.,.99), 1e-4, decoupled=False) for k,n in nets.items()}, lambda l,b: stargan.ORDERS[order](l, b, w), lambda l: b, 10**9, None,
+                    [Recorder(50), EMA('G','F','E')], precision=precision, device='cpu', batch_size=batch)
+    learn('before_fit')
+    return learn,w,b
+
+def pixel_textbook(ref, learn, w, b):
+    "The same networks in the textbook's four turns"
+    n = {k: copy.deepcopy(v) for k,v in vars(learn.n).items()}; G,M,E,D = (n[k] for k in 'GFED'); opt = {k: torch.optim.Adam(v.parameters(), lr=1e-4, betas=(0.,.99), weight_decay=1e-4) for k,v in n.items()}
+    def move(loss, names):
+        for v in n.values(): v.zero_grad()
+        loss.backward(); [opt[k].step() for k in names]
+    def step():
+        y = b.y_trg
+        for s in (lambda: M(b.z1, y), lambda: E(b.x_ref, y)):
+            with torch.no_grad(): s = s()
+            with plain_kernels(): loss = ref.pixel_d_loss(G, D, b.x, b.y_src, y, s)        # R1 differentiates twice
+            move(loss, 'D')
+        move(ref.pixel_g_loss(G, E, D, b.x, b.y_src, y, M(b.z1, y), M(b.z2, y))[0], 'GFE')
+        move(ref.pixel_g_loss(G, E, D, b.x, b.y_src, y, E(b.x_ref, y), E(b.x_ref2, y))[0], 'G')
+    return step
+
 def race(fns, reps):
     "Median CPU and wall seconds of each function, all in turn"
     for f in fns.values(): f()
@@ -94,8 +121,9 @@ def race(fns, reps):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--reference', type=Path, help='folder with objectives.py'); p.add_argument('--reps', type=int, default=5)
-    p.add_argument('--presets', nargs='+', default=['head','seed','laptop','stargan:head','stargan:laptop','otcfm:seed','otcfm:head','otcfm:laptop']); p.add_argument('--batch', type=int, default=8)
-    o = p.parse_args(); torch.set_num_threads(2); keep_pages()
+    p.add_argument('--presets', nargs='+', default=['head','seed','laptop','stargan:head','stargan:laptop','otcfm:seed','otcfm:head','otcfm:laptop','pixels:original@128','pixels:joint@128']); p.add_argument('--batch', type=int, default=8)
+    p.add_argument('--threads', type=int, default=2); p.add_argument('--no-plain', action='store_true', help="leave out the textbook on PyTorch's own layers")
+    o = p.parse_args(); torch.set_num_threads(o.threads); keep_pages()
     ref = None
     if o.reference:
         spec = importlib.util.spec_from_file_location('objectives', o.reference/'objectives.py'); ref = importlib.util.module_from_spec(spec); spec.loader.exec_module(ref)
@@ -104,19 +132,19 @@ def main():
         fns = {'unit': unit()}
         for prec in ('fp32','bf16'):
             kind,name = preset.split(':') if ':' in preset else ('cyclegan',preset); name,_,side = name.partition('@'); side = int(side or 32)
-            make,book = dict(cyclegan=(learner,textbook), stargan=(stargan_learner,stargan_textbook), otcfm=(otcfm_learner,otcfm_textbook))[kind]
-            learn,w,ab = make(name, prec, o.batch, **(dict(side=side) if kind == 'otcfm' else {}))
+            make,book = dict(cyclegan=(learner,textbook), stargan=(stargan_learner,stargan_textbook), otcfm=(otcfm_learner,otcfm_textbook), pixels=(pixel_learner,pixel_textbook))[kind]
+            learn,w,ab = make(name, prec, o.batch, **(dict(side=side) if kind in ('otcfm','pixels') else {}))
             fns[f'step {prec}'] = learn._one_step
             if prec=='fp32' and ref:
                 fns['textbook'] = book(ref, learn, w, ab)
                 def plain(f=fns['textbook']):
                     with plain_kernels(): f()
-                fns['textbook, PyTorch layers'] = plain
+                if not o.no_plain: fns['textbook, PyTorch layers'] = plain
             G = copy.deepcopy(learn.n.V if kind == 'otcfm' else learn.n.G).eval()
-            x = [torch.randn(16, 4, side, side)] + dict(cyclegan=[], stargan=[torch.randn(16, 64)], otcfm=[torch.rand(16), torch.zeros(16).long()])[kind]
+            rows = 4 if kind == 'pixels' else 16; x = [torch.randn(rows, 3 if kind == 'pixels' else 4, side, side)] + dict(cyclegan=[], stargan=[torch.randn(16, 64)], pixels=[torch.randn(4, 64)], otcfm=[torch.rand(16), torch.zeros(16).long()])[kind]
             def infer(G=G, x=x, amp=learn.amp):
                 with torch.no_grad(), amp(): G(*x)
-            fns[f'network, 16 rows, {prec}'] = infer
+            fns[f'network, {rows} rows, {prec}'] = infer
         r = race(fns, o.reps); u = r['unit'][0]
         for k,(c,s) in r.items():
             ratio = f'{r["textbook"][0]/c:15.2f}' if 'textbook' in r and k.startswith('step') else ''

@@ -265,6 +265,9 @@ def plot(run,         # run folder
     "Draw the curves of a run"
     from latent_style.learner import plot_log, read_log
     if not read_log(run): raise FileNotFoundError(f'{run}: no log.jsonl with rows in it; is this a run folder?')
+    if 'g_lat' in read_log(run)[-1] and not save:
+        from latent_style.stargan import save_sheets
+        save_sheets(read_log(run), run); return print(*[Path(run)/f'{k}.png' for k in ('losses','totals')])
     plot_log(run, x=x, save=(f := Path(save or Path(run)/'losses.png')))
     print(f)
 

@@ -9,7 +9,7 @@ __all__ = ['net_id', 'in_batches', 'features_from', 'Gallery', 'Moments', 'Judge
            'while_training']
 
 # %% ../nbs/06c_compare.ipynb #00000002
-import csv, hashlib, json, os, platform, shutil, warnings
+import hashlib, json, os, platform, shutil, warnings
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 # %% ../nbs/06c_compare.ipynb #00000003
 from .data import save_picture, show_grid
-from .eval import Table, _kernel, _mmd2, as_pictures, frechet_distance, kid, linear_probe, perceptual_distance, picture_files, pixel_error, report_html, round_trip, ssim, truth_score
+from .eval import Table, _kernel, as_pictures, frechet_distance, kid, linear_probe, perceptual_distance, picture_files, pixel_error, report_html, round_trip, ssim, truth_score
 from .metrics import diversity_of, artfid, clip_content, clip_direction, clip_style, cmmd, prdc, self_similarity_distance
 
 # %% ../nbs/06c_compare.ipynb #00000009

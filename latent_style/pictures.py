@@ -13,7 +13,7 @@ import numpy as np, torch
 from PIL import Image
 
 # %% ../nbs/00e_pictures.ipynb #00000004
-from .data import _share, _tree, generator, to_rgb, to_tensor
+from .data import _share, _tree, generator, to_rgb
 
 # %% ../nbs/00e_pictures.ipynb #00000008
 def crop_box(w, h,      # of the picture

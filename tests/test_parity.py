@@ -82,3 +82,66 @@ def test_otcfm(ref, plain):
     e['transfer'] = error(a, b); assert error(b, x1) > 1e-3
     print('relative errors: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
     assert max(e.values()) < 1e-9
+
+def pixel_setup(w_hpf=0):
+    torch.manual_seed(0)
+    nets = {k: v.double() for k,v in stargan.pixel_networks(3, 32, w_hpf, width=8, c_max=16, n_s=8, n_z=4, w_map=16).items()}
+    x,x_ref,x_ref2 = torch.rand(3, 4, 3, 32, 32, dtype=torch.float64)*2-1; z,z2 = torch.randn(2, 4, 4, dtype=torch.float64)
+    b = stargan.PixelBatch(x, torch.tensor([0,1,2,0]), x_ref, x_ref2, torch.tensor([1,1,0,2]), z, z2)
+    return nets,b,SimpleNamespace(sty=.7, cyc=1.3, r1=.9, r1_every=1, margin=None, ds=lambda i: 1.5-.5*i, masks=None)
+
+class Pixels:
+    "The textbook's four turns on its own copy of the networks, with PyTorch's Adam"
+    def __init__(self, ref, nets, w):
+        import copy
+        self.ref,self.w,self.n = ref,w,{k: copy.deepcopy(v) for k,v in nets.items()}
+        self.opts = {k: torch.optim.Adam(v.parameters(), lr=1e-2 if k != 'F' else 1e-3, betas=(0.,.99), weight_decay=1e-4) for k,v in self.n.items()}
+    def move(self, loss, *names):
+        for k in self.n: self.n[k].zero_grad()
+        loss.backward(); [self.opts[k].step() for k in names]
+    def losses(self, b, lam, which, s, s2=None):
+        G,M,E,D = (self.n[k] for k in 'GFED'); w = self.w
+        if which == 'd': return self.ref.pixel_d_loss(G, D, b.x, b.y_src, b.y_trg, s, w.r1)
+        return self.ref.pixel_g_loss(G, E, D, b.x, b.y_src, b.y_trg, s, s2, w.sty, lam, w.cyc)[0]
+    def step(self, b, i):
+        M,E = self.n['F'],self.n['E']; lam,y = self.w.ds(i),b.y_trg
+        with torch.no_grad(): s,r = M(b.z1, y),E(b.x_ref, y)
+        self.move(self.losses(b, lam, 'd', s), 'D'); self.move(self.losses(b, lam, 'd', r), 'D')
+        self.move(self.losses(b, lam, 'g', M(b.z1, y), M(b.z2, y)), 'G','F','E')
+        self.move(self.losses(b, lam, 'g', E(b.x_ref, y), E(b.x_ref2, y)), 'G')
+
+@pytest.mark.parametrize('plain', [False, True])
+def test_pixel_stargan_in_the_original_order(ref, plain):
+    "Four turns that share fakes and the way down move every network as the textbook's four separate ones do, step after step"
+    from contextlib import nullcontext
+    from latent_style.kernels import plain_kernels
+    from latent_style.learner import Learner, adam
+    nets,b,w = pixel_setup(); book = Pixels(ref, nets, w)
+    opts = {k: adam(v, 1e-2 if k != 'F' else 1e-3, (0.,.99), 1e-4, decoupled=False) for k,v in nets.items()}
+    learn = Learner(nets, opts, lambda l,b: stargan.four_updates(l, b, w), lambda l: b, 3, device='cpu')
+    before = {k: torch.cat([p.detach().flatten() for p in v.parameters()]) for k,v in nets.items()}
+    with plain_kernels() if plain else nullcontext(): learn.fit()
+    for i in range(3): book.step(b, i)
+    move = lambda n,k: torch.cat([p.detach().flatten() for p in n[k].parameters()])-before[k]
+    e = {k: error(move(nets, k), move(book.n, k)) for k in 'FED'}
+    # biases before an instance norm have gradients of rounding errors, which Adam makes as large as any: they change nothing, so the generator is compared by what it makes
+    s = torch.randn(4, 8, dtype=torch.float64); start = pixel_setup()[0]['G'](b.x, s); e['G'] = error(nets['G'](b.x, s)-start, book.n['G'](b.x, s)-start)
+    print('relative errors of three steps of Adam: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
+    assert max(e.values()) < 1e-9
+
+@pytest.mark.parametrize('order', ['original','joint'])
+def test_pixel_stargan_gradients(ref, order):
+    "Every gradient of the first step, without the optimizers in between"
+    nets,b,w = pixel_setup(); n = SimpleNamespace(**nets); got = []
+    class Still(SimpleNamespace):
+        def update(self, loss, *names): got.append((loss.item(), torch.cat([g.flatten() for g in torch.autograd.grad(loss, [p for k in names for p in nets[k].parameters()], retain_graph=True, materialize_grads=True)])))
+    stargan.ORDERS[order](Still(n=n, i=0), b, w)
+    book = Pixels(ref, nets, w); book.n = nets; M,E = nets['F'],nets['E']; y = b.y_trg
+    with torch.no_grad(): s,s2,r,r2 = M(b.z1, y),M(b.z2, y),E(b.x_ref, y),E(b.x_ref2, y)
+    d = [book.losses(b, 1.5, 'd', v) for v in (s, r)]; lat,path = book.losses(b, 1.5, 'g', M(b.z1, y), M(b.z2, y).detach()),book.losses(b, 1.5, 'g', r, r2)
+    g = lambda loss, names: torch.cat([v.flatten() for v in torch.autograd.grad(loss, [p for k in names for p in nets[k].parameters()], retain_graph=True, materialize_grads=True)])
+    G,FE = g(lat, 'G')+g(path, 'G'),g(lat, 'FE')
+    want = [(d[0], g(d[0], 'D')), (d[1], g(d[1], 'D')), (lat, g(lat, 'GFE')), (path, g(path, 'G'))] if order == 'original' else [((d[0]+d[1])/2, (g(d[0], 'D')+g(d[1], 'D'))/2), (lat+path, torch.cat([G, FE]))]
+    e = [(abs(a-v.item())/abs(v.item()), error(x, y)) for (a,x),(v,y) in zip(got, want)]
+    print(f'{order}: relative errors of losses and gradients ' + ', '.join(f'{a:.1e} {v:.1e}' for a,v in e))
+    assert len(got) == len(want) and max(max(p) for p in e) < 1e-9
