@@ -391,10 +391,17 @@ def _suffixes():
     "Suffixes of the files that Pillow opens"
     return {e for e,f in Image.registered_extensions().items() if f in Image.OPEN} - {'.pdf', '.mpg', '.mpeg'}
 
+def _walk_files(src):
+    "All files below a folder as (folder, name); folders that are links are entered, each place once"
+    seen = set()
+    for d,folders,files in os.walk(src, followlinks=True):
+        if (real := os.path.realpath(d)) in seen: folders[:] = []; continue
+        seen.add(real); yield from ((d, f) for f in files)
+
 def _tree(src):
     "Domain -> sorted relative paths of its pictures; and the files that are no pictures"
     if not src.is_dir(): raise ValueError(f'{src}: there is no such folder')
-    files = sorted(f.relative_to(src).as_posix() for f in src.rglob('*') if f.is_file())
+    files = sorted((Path(d)/f).relative_to(src).as_posix() for d,f in _walk_files(src))
     files = [f for f in files if not any(p.startswith('.') for p in f.split('/'))]
     tree,other = {},[]
     for f in files:

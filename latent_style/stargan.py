@@ -541,7 +541,7 @@ from .kernels import plain_kernels
 from .losses import nonsat_g
 from .pictures import Pictures
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000009
+# %% ../nbs/04b_stargan_pixels.ipynb #00000008
 PixelBatch = namedtuple('PixelBatch', 'x y_src x_ref x_ref2 y_trg z1 z2')
 
 def pixel_batches(pics,      # `Pictures`
@@ -558,7 +558,7 @@ def pixel_batches(pics,      # `Pictures`
         return PixelBatch(x, y, x_ref, x_ref2, t, *z)
     return get
 
-# %% ../nbs/04b_stargan_pixels.ipynb #0000000d
+# %% ../nbs/04b_stargan_pixels.ipynb #0000000c
 def pixel_d_loss(n, b,   # networks, `PixelBatch`
                  fakes,  # dict path -> fakes (b,3,h,w)
                  w,      # `w.r1`: weight of half the R1 penalty
@@ -573,7 +573,7 @@ def pixel_d_loss(n, b,   # networks, `PixelBatch`
     if often: reg = r1(real, x, half=True); total = total + w.r1*often*reg; t |= {f'd_{p}_reg': reg for p in fakes}
     return total,t | dict(d_real=real.mean(), d_fake=torch.cat(out).mean())
 
-# %% ../nbs/04b_stargan_pixels.ipynb #0000000f
+# %% ../nbs/04b_stargan_pixels.ipynb #0000000e
 def pixel_g_loss(fake, fake2,  # (b,3,h,w), from two styles; `fake2` may be None
                  logits,       # D(fake)
                  seen, s,      # style read from the fake, and the one asked for
@@ -585,7 +585,7 @@ def pixel_g_loss(fake, fake2,  # (b,3,h,w), from two styles; `fake2` may be None
     if lam: t['ds'] = diversity(fake, fake2.detach(), w.margin); total = total - lam*t['ds']
     return total,t
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000011
+# %% ../nbs/04b_stargan_pixels.ipynb #00000010
 def four_updates(learn,  # learner with G, F, E, D
                  b,      # `PixelBatch`
                  w):     # weights sty, cyc, r1, margin; `ds(i)`; r1_every; masks
@@ -610,7 +610,7 @@ def four_updates(learn,  # learner with G, F, E, D
 
 def _named(path, loss, t): return {f'g_{path}': loss} | {f'g_{path}_{k}': v for k,v in t.items()}
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000013
+# %% ../nbs/04b_stargan_pixels.ipynb #00000012
 def joint_update(learn, b, w): # as `four_updates`
     "D, then G with F and E, each over both paths"
     n,lam,often,k,y = learn.n,w.ds(learn.i),lazy(learn.i, w.r1_every if w.r1 else 0),len(b.x),b.y_trg
@@ -633,13 +633,13 @@ def joint_update(learn, b, w): # as `four_updates`
 
 ORDERS = dict(original=four_updates, joint=joint_update)
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000018
+# %% ../nbs/04b_stargan_pixels.ipynb #00000017
 def everywhere(x): # pictures (b,3,h,w)
     "Masks that hide nothing"
     m = x.new_ones(len(x), 1, *x.shape[2:])
     return m,m
 
-# %% ../nbs/04b_stargan_pixels.ipynb #0000001c
+# %% ../nbs/04b_stargan_pixels.ipynb #0000001b
 _panels = [('D real','d_{}_real'),('D fake','d_{}_fake'),('D R1','d_{}_reg'),('G adversarial','g_{}_adv'),('G style','g_{}_sty'),('G diversity','g_{}_ds'),('G cycle','g_{}_cyc'),('weight of diversity','lambda_ds'),('totals',None)]
 
 def _lines(ax, rows, key, **style):
@@ -677,7 +677,7 @@ class Sheets(Curves):
 def save_sheets(rows, path):
     for name,f in (('losses',sheet),('totals',totals)): fig = f(rows); fig.savefig(Path(path)/f'{name}.png', dpi=100); plt.close(fig)
 
-# %% ../nbs/04b_stargan_pixels.ipynb #0000001e
+# %% ../nbs/04b_stargan_pixels.ipynb #0000001d
 PIXEL_PRESETS = dict(
     afhq   = dict(order='original', w_ds=2.),
     celeba = dict(order='original', w_hpf=1., domains=None),
@@ -755,10 +755,10 @@ def train_pixels(data,            # folder with a folder of pictures for each do
     if compile: compile_nets(learn)
     return learn.fit()
 
-# %% ../nbs/04b_stargan_pixels.ipynb #0000001f
+# %% ../nbs/04b_stargan_pixels.ipynb #0000001e
 pixels = SimpleNamespace(__name__='latent_style.stargan', train=train_pixels, load_run=load_run, translate=translate)      # what the command line calls a method
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000027
+# %% ../nbs/04b_stargan_pixels.ipynb #00000026
 def _styles_of(t, refs): # list of (name of the domain, latents (k,c,h,w))
     "Styles of all references (m,n_s) and their latents (m,c,h,w)"
     return torch.cat([t.style(d, reference=r) for d,r in refs]),torch.cat([r for _,r in refs]).to(t.device)
@@ -791,7 +791,7 @@ def cycle_rows(t, src,  # translator; list of (name of the domain, contents (k,c
     fake = t(x, style=ss[i]); rec = t(fake, style=own)
     return [[p.cpu() for p in t.codec.decode(z)] for z in (x, r[i], fake, rec)]
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000028
+# %% ../nbs/04b_stargan_pixels.ipynb #00000027
 def _joined(rows): # of pictures (3,h,w)
     "One picture of all"
     return torch.cat([torch.cat(list(r), 2) for r in rows], 1)
@@ -822,7 +822,7 @@ def _write_film(pics, path, fps, gif=False):
         f = path.with_suffix('.gif'); pics[0].save(f, save_all=True, append_images=pics[1:], duration=round(1000/fps), loop=0)
     return f
 
-# %% ../nbs/04b_stargan_pixels.ipynb #00000029
+# %% ../nbs/04b_stargan_pixels.ipynb #00000028
 def _of_domains(t, folder, n):
     "List of (domain, latents) from a folder of domains"
     folder = Path(folder); there = [d for d in t.domains if (folder/d).is_dir()]
