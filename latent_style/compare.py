@@ -287,16 +287,26 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
            spare=None,  # dict domain -> other real pictures
            pairs=None,  # only these (source, target)
            size=None, batch=16, cache=None, **kw): # options of `Judge`
-    "`tables`: dict metric -> table of sources and targets; `rows`: all pairs with their yardsticks; `singles`: dict (source, target) -> table of pictures; `about`, `pictures`"
+    "`tables`: dict metric -> table of sources and targets; `rows`: all pairs with their yardsticks; `confusion`: which domain a classifier sees; `singles`: dict (source, target) -> table of pictures; `about`, `pictures`"
     hang = lambda ps: {d: p if isinstance(p, Gallery) else Gallery(p, size, batch, cache) for d,p in ps.items()}
     hung,far,rows,singles,made,about = hang(pictures),hang(spare or {}),[],{},{},{}
     for a,b in pairs or [(a,b) for a in hung for b in hung if a != b]:
         judge = Judge(hung[a], hung[b], features, truth=hung[b] if truths else None, spare=far.get(b), batch=batch, **kw)
         made[a,b] = in_batches(lambda x: translate(x, a, b), hung[a].x, batch); about = judge.about
         r,singles[a,b] = judge.row('translated', made[a,b]); rows += [dict(source=a, target=b, **r) for r in [r,*judge.yardsticks()]]
-    cols = list(dict.fromkeys(c for r in rows for c in r)); at = {(r['source'],r['target']): r for r in rows if r['row'] == 'translated'}
+    sure = _confusion(hung, made, features, batch); cols = list(dict.fromkeys(c for r in rows for c in r)); at = {(r['source'],r['target']): r for r in rows if r['row'] == 'translated'}
     tables = {k: Table(dict(source=a, **{b: at[a,b].get(k) if (a,b) in at else None for b in hung}) for a in hung) for k in cols if k not in ('source','target','row','n')}
-    return SimpleNamespace(tables=tables, rows=Table({c: r.get(c) for c in cols} for r in rows), singles=singles, pictures=made, sources={d: g.x for d,g in hung.items()}, about=about)
+    return SimpleNamespace(tables=tables, confusion=sure, rows=Table({c: r.get(c) for c in cols} for r in rows), singles=singles, pictures=made, sources={d: g.x for d,g in hung.items()}, about=about)
+
+def _confusion(hung, made, features, batch):
+    "What a linear classifier of all domains takes real pictures and translations for, in shares; it never saw the scene it is asked about"
+    ds,f = list(hung),{d: g.features(features) for d,g in hung.items()}
+    other = lambda r: [v[torch.arange(len(v)) % 2 != r] for v in f.values()]
+    ps = [linear_probe(torch.cat(other(r)), torch.cat([torch.full((len(v),), j) for j,v in enumerate(other(r))])) for r in (0,1)]; call = lambda v: torch.where(torch.arange(len(v)) % 2 == 0, ps[0](v), ps[1](v))
+    share = lambda votes: {d: (votes == j).double().mean().item() for j,d in enumerate(ds)}
+    said = {}
+    for (a,b),p in made.items(): said.setdefault(b, []).append(call(features_from(p, features, batch=batch)))
+    return Table([dict(pictures=f'real {d}', **share(call(f[d]))) for d in ds] + [dict(pictures=f'translated to {b}', **share(torch.cat(v))) for b,v in said.items()])
 
 def means_of(m): # of `matrix`
     "Mean over all pairs of every row; intervals of single pairs are left out"
@@ -310,10 +320,11 @@ def save_matrix(m, path, title='Matrix'): # of `matrix`; folder
     m.rows.save(path/'pairs.csv'); means_of(m).save(path/'table.md'); means_of(m).save(path/'table.csv')
     Table(dict(source=a, target=b, **r) for (a,b),s in m.singles.items() for r in s).save(path/'metrics.csv')
     cells = {a: {r['target']: {k: v for k,v in r.items() if k not in ('source','target','row')} | summary_of([q for q in m.rows if (q['source'],q['target']) == (a,r['target'])], 'translated') for r in m.rows if r['source'] == a and r['row'] == 'translated'} for a in ds}
-    (path/'summary.json').write_text(json.dumps(dict(title=title, matrix_breakdown=cells, means=list(means_of(m)), about=m.about), indent=1)+'\n')
+    m.confusion.save(path/'confusion.csv')
+    (path/'summary.json').write_text(json.dumps(dict(title=title, matrix_breakdown=cells, means=list(means_of(m)), confusion=list(m.confusion), about=m.about), indent=1)+'\n')
     grid = [[m.sources[a][0], *[m.pictures[a,b][0] if (a,b) in m.pictures else torch.ones_like(m.sources[a][0]) for b in ds]] for a in ds]
     show_grid(grid, rows=ds, titles=['source', *[f'to {d}' for d in ds]], save=path/'grid.png'); heat_map(m, path/'matrix.png')
-    report_html(path/'report.html', title, {'Means over pairs': short(means_of(m)), **{k: short(v) for k,v in m.tables.items() if not k.endswith(('_lo','_hi','_std'))}}, options={k: str(v) for k,v in m.about.items()}, images=[('First test picture of each domain', path/'grid.png'),('Matrices', path/'matrix.png')])
+    report_html(path/'report.html', title, {'Means over pairs': short(means_of(m)), 'Taken for': short(m.confusion), **{k: short(v) for k,v in m.tables.items() if not k.endswith(('_lo','_hi','_std'))}}, options={k: str(v) for k,v in m.about.items()}, images=[('First test picture of each domain', path/'grid.png'),('Matrices', path/'matrix.png')])
     return path
 
 def heat_map(m, save=None, keys=('truth','kid','content','style_probe')): # of `matrix`
@@ -329,7 +340,7 @@ def heat_map(m, save=None, keys=('truth','kid','content','style_probe')): # of `
     if save: Path(save).parent.mkdir(parents=True, exist_ok=True); fig.savefig(save, dpi=110, bbox_inches='tight'); plt.close(fig)
     return fig
 
-# %% ../nbs/06c_compare.ipynb #0000001f
+# %% ../nbs/06c_compare.ipynb #00000021
 def protocol(answer,     # function (pictures (n,3,h,w), source, target, number of the answer) -> pictures
              sources,    # dict domain -> test pictures, folder, or `Gallery`
              train,      # dict domain -> real pictures to be like, likewise
@@ -356,7 +367,7 @@ def protocol_files(table, path, step, mode): # of `protocol`; folder; of the che
         files.append(path/f'{c.upper()}_{step:05d}_{mode}.json'); files[-1].write_text(json.dumps(d, indent=4)+'\n')
     return files
 
-# %% ../nbs/06c_compare.ipynb #00000023
+# %% ../nbs/06c_compare.ipynb #00000025
 def judge_one(source, made, net, # pictures (3,h,w) or (1,3,h,w); offers `taps` and `heads`
               codec=None, truth=None, tokens=None, clip=None):
     "Table with a row for the translation, and one for the codec's round trip of the source"
@@ -371,7 +382,7 @@ def judge_one(source, made, net, # pictures (3,h,w) or (1,3,h,w); offers `taps` 
         return r
     return Table(row(k, p) for k,p in rows.items())
 
-# %% ../nbs/06c_compare.ipynb #00000026
+# %% ../nbs/06c_compare.ipynb #00000028
 _names = dict(content='content_lpips', clip_content='content_clip', clip_direction='clip_dir', clip_style='clip_style', frechet='fid', kid='kid', kid_std='kid_std', artfid='artfid', style_probe='classifier_accuracy', diversity='lpips_diversity')
 
 def summary_of(rows, # of `compare`
@@ -418,7 +429,7 @@ def save_comparison(res,      # from `compare`
     report_html(path/'report.html', title, tables, options={k: str(v) for k,v in judge.about.items()}, images=[('Sources and translations', path/'grid.png')])
     return path
 
-# %% ../nbs/06c_compare.ipynb #00000029
+# %% ../nbs/06c_compare.ipynb #0000002b
 @torch.no_grad()
 def pictures_of(t,        # translator of a run: called with latents and the domain wanted, has `.codec`
                 x,        # pictures (n,3,h,w) in [-1,1]
