@@ -11,6 +11,7 @@ __all__ = ['COMMANDS', 'FLAGS', 'METHODS', 'LEGACY', 'LEGACY_STARGAN', 'LEGACY_F
 
 # %% ../nbs/07_cli.ipynb #00000002
 import argparse, importlib, inspect, json, os, re, sys, tempfile, time, warnings
+from functools import lru_cache
 from pathlib import Path
 from pkgutil import resolve_name
 from fastcore.docments import docments
@@ -183,8 +184,13 @@ def original_words(argv): # words after `latent_style`, the first of which is a 
     mode,need = o.get('mode'),lambda k: o[k] if k in o else (_ for _ in ()).throw(ValueError(f'missing: --{k}'))
     run = o.get('checkpoint_dir', 'expr/checkpoints'); n = o.get('resume_iter')
     files = sorted(Path(run).glob(f'{int(n):06d}_nets_ema.ckpt' if n and int(n) else '*_nets_ema.ckpt')); known = str(files[-1]) if files else run
-    if mode == 'sample': return ['sample', known, need('src_dir'), need('ref_dir'), '--out', o.get('result_dir', 'expr/results'), *rest]
-    if mode == 'eval': return ['evaluate', known, '--source', need('val_img_dir'), '--target', need('train_img_dir'), '--size', o.get('img_size', '256'), '--answers', o.get('num_outs_per_domain', '10'), '--out', o.get('eval_dir', 'expr/eval'), *rest]
+    at = ['--step', n] if n and int(n) and not files else []
+    for k in ('sample_dir','eval_every'):
+        if k in o and mode == 'train': warnings.warn(f'--{k} has no meaning here: ' + ('samples are in the run folder' if k == 'sample_dir' else 'evaluate a run with --mode eval'))
+    if n and int(n) and mode == 'train': warnings.warn('--resume_iter has no meaning here: a run resumes from its newest checkpoint')
+    folders = lambda k: ','.join(sorted(p.name for p in Path(need(k)).glob('*') if p.is_dir()))
+    if mode == 'sample': return ['sample', known, need('src_dir'), need('ref_dir'), '--out', o.get('result_dir', 'expr/results'), *at, *rest]
+    if mode == 'eval': return ['evaluate', known, '--source', need('val_img_dir'), '--target', need('train_img_dir'), *(['--size', o['img_size']] if 'img_size' in o else []), '--answers', o.get('num_outs_per_domain', '10'), '--out', o.get('eval_dir', 'expr/eval'), *at, *(['--domains', folders('train_img_dir')] if files and '--domains' not in rest else []), *rest]
     if mode != 'train': raise ValueError(f'--mode {mode}: choose train, sample or eval')
     given = dict(order='original', seed='777', w_hpf='1', n_steps='100000') | {_pixel_flags[k]: v for k,v in o.items() if k in _pixel_flags}
     if 'ds_iter' in o: given['ds_decay'] = str(float(o['ds_iter'])/float(given['n_steps']))
@@ -654,7 +660,7 @@ def train(method_name: Param(f'comes first; one of: {", ".join(METHODS)}', opt=F
           config=None,     # YAML or JSON file with options; files of the older latent CycleGAN, StarGAN v2 and OT-CFM are understood
           dry_run=False,   # print all options and stop
           **kw):
-    """Train a method on a latent store, or resume a run
+    """Train a method on a latent store (pixels: on folders of pictures), or resume a run
 
     (call again with the same options). An option comes from the command line, else from the file, else from the preset, else from the defaults. Several processes: torchrun --nproc_per_node 2 --no-python latent_style train ..."""
     m,o,recipe,notes = _resolve(method_name, config, **kw, **({} if data is None else dict(data=data)))
@@ -718,11 +724,15 @@ def translate(run,            # run folder, or a checkpoint file of an older sys
               size=None,      # resize the shorter side to this many pixels; `None`: as it is
               out='translated',  # folder for the results; for a single picture also a file name
               codec=None,     # instead of the codec that the run names
+              domains=None,   # names of the domains of a checkpoint file, with commas between
               device=None):   # where to compute; `None`: the best there is
     "Translate pictures of any size with a trained run"
     if isinstance(reference, str) and ',' in reference and not Path(reference).exists(): reference = [r.strip() for r in reference.split(',')]
     some = dict(reference=reference, psi=psi, source=source, mode=mode, steps=steps, method=method, guidance=guidance, interval=interval, decay=decay, clamp=clamp)
     m,kw = run_method(run),{k: v for k,v in dict(some, codec=codec).items() if v is not None}
+    if domains is not None:
+        if not m.__name__.endswith('legacy'): raise ValueError(f'--domains: {run} is a run, which knows the names of its domains; they are given for checkpoint files only')
+        kw['domains'] = [domains] if isinstance(domains, str) else [str(d) for d in domains]
     for k in some.keys() & kw.keys(): check_key(k, options(m.translate), 'option of this method')
     to,one = None if to is None else str(to),Path(out).suffix.lower() in ('.png','.jpg','.jpeg','.webp')
     pics = m.translate(run, pictures, to, strength=strength, size=size, out=None if one else out, seed=seed, device=device or _best_device(), **kw)
@@ -758,7 +768,9 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
              perceptual=None, # net for the distance to the source: alex, vgg, squeeze:FOLDER; `None`: `features`
              clip=None,       # clip or clip:FOLDER
              tokens=None,     # dino or dino:FOLDER, for self-similarity
-             size=256,        # side to which pictures are cropped; none: as they are
+             size=None,       # side to which pictures are cropped, 0: as they are; `None`: that of a run on pixels, else 256
+             step=None,       # of the checkpoint; `None`: the best, or else the newest
+             domains=None,    # names of the domains of a checkpoint file, with commas between
              n=None,          # only so many sources
              out='evaluation',# folder for tables, summary.json, pictures and report.html
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
@@ -772,14 +784,16 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
     from latent_style.metrics import net_from
     if source and not Path(source).exists(): raise ValueError(f'--source {source}: there is no such file or folder')
     if str(features) == 'random': warnings.warn('random features: rows of one table can be compared, the scale means nothing. --features squeeze:FOLDER, inception or clip say more')
-    if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, out, device)
     home = cache or _home_cache()
-    tree = lambda v: any(p.is_dir() for p in Path(v).glob('*'))
-    if source and target and answers and tree(source) and tree(target): return _evaluate_answers(runs, source, target, features, perceptual, size, n, out, home, answers, batch, device)
-    if source and not target and tree(source): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, device)
+    tree,load = lambda v: any(p.is_dir() for p in Path(v).glob('*')),lru_cache(lambda r: _translator(r, device or _best_device(), step, domains))
+    if size is None: size = next((t.side for r in str(runs).split(',') for t in [load(r)] if getattr(t, 'tile', 96) is None), 256)
+    size = size or None
+    if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, out, load)
+    if source and target and answers and tree(source) and tree(target): return _evaluate_answers(runs, source, target, features, perceptual, size, n, out, home, answers, batch, load)
+    if source and not target and tree(source): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, load)
     if not source: raise ValueError('missing: --source, a folder of test pictures')
     if not target: raise ValueError(f'missing: --target, a folder of real pictures of the target domain; or give as --source a folder with a folder for each domain, which {source} is not')
-    ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
+    ts = {r: load(r) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
     names,to = _short_names(ts),_target_domain(to, target, ts)
     hang = lambda v, n=None: None if v is None else Gallery(v, size, cache=home, n=n)
     judge = Judge(hang(source, n), hang(target), spare=hang(spare), truth=hang(truth), codec=next(iter(ts.values())).codec, seed=seed, **nets)
@@ -818,13 +832,13 @@ def _direction(t, to):
     ds = [str(d) for d in getattr(t, 'domains', ())]
     return ('B2A' if to == ds[0] else 'A2B') if len(ds) == 2 else f'to_{to or (ds[-1] if ds else "target")}'
 
-def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, seed, device):
+def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, seed, load):
     "A matrix for every run, and a table of their means"
     from latent_style.compare import Gallery, matrix, means_of, pictures_of, save_matrix, short
     from latent_style.eval import Table, picture_files
     from latent_style.metrics import net_from
     if truth and Path(truth).resolve() != Path(source).resolve(): raise ValueError(f'--truth {truth}: for a folder of domains the only truth known is the same folder ({source}), where pictures of one name are one scene')
-    ts = {r: _translator(r, device or _best_device()) for r in str(runs).split(',')}; there = {p.name: p for p in sorted(Path(source).iterdir()) if p.is_dir()}
+    ts = {r: load(r) for r in str(runs).split(',')}; there = {p.name: p for p in sorted(Path(source).iterdir()) if p.is_dir()}
     for r,t in ts.items():
         if (miss := [d for d in t.domains if d not in there]): raise ValueError(f'{source}: no folder {", ".join(miss)} for a domain of {r}')
     ds = [d for d in dict.fromkeys(d for t in ts.values() for d in t.domains)]
@@ -853,20 +867,20 @@ def _answers(t, mode, refs, batch):
         return in_batches(lambda i: t.codec.decode(t(t.codec.encode(x[i].to(t.device)), style=s[i.to(s.device)])), torch.arange(len(x)), batch)
     return answer
 
-def _evaluate_answers(runs, source, target, features, perceptual, size, n, out, cache, answers, batch, device):
+def _evaluate_answers(runs, source, target, features, perceptual, size, n, out, cache, answers, batch, load):
     "The protocol of StarGAN v2: several answers to every source, in every direction, from noise and from references"
     from latent_style.compare import Gallery, protocol, protocol_files, short
     from latent_style.learner import best_checkpoint
     from latent_style.metrics import net_from
     net,per = net_from(features),None if perceptual is None else net_from(perceptual); rs = str(runs).split(',')
     for r,k in zip(rs, _short_names(rs)):
-        t = _drawing(_translator(r, device or _best_device())); to = Path(out)/k.replace('/', '_') if len(rs) > 1 else Path(out)
+        t = _drawing(load(r)); to = Path(out)/k.replace('/', '_') if len(rs) > 1 else Path(out)
         hang = lambda root, n=None: {d: Gallery(Path(root)/d, size, cache=cache, n=n) for d in t.domains}
         src,real = hang(source, n),hang(target); step = int(best_checkpoint(r).name[5:]) if Path(r).is_dir() else 0
         for mode in ('latent','reference'):
-            table = protocol(_answers(t, mode, src, batch), src, real, net, per, answers, batch=batch); protocol_files(table, to, step, mode); table.save(to/f'answers_{mode}.csv')
+            table = protocol(_answers(t, mode, src, batch), src, real, net, per, answers, batch=batch); (None if features == 'random' else protocol_files(table, to, step, mode)); table.save(to/f'answers_{mode}.csv')
             print(f'{k}, {mode}\n{short(table)}\n')
-    print(f'written to {out}/')
+    print(f'written to {out}/' + (', without FID_ and LPIPS_ files, since random features have another scale' if features == 'random' else ''))
 
 def _drawing(t):
     "A translator that draws styles; an error for one that does not"
@@ -884,11 +898,13 @@ def sample(run,               # run folder, or a checkpoint file of the original
            n=2,               # contents and references of each domain
            frames=12,         # of the film between two references; 0: no film
            seed=0,
-           domains=None,      # names of the domains of a checkpoint file, with commas between
+           step=None,         # of the checkpoint; `None`: the best, or else the newest
+           domains=None,      # names of the domains of a checkpoint file, with commas between; `None`: those of `src`
            device=None):      # where to compute; `None`: the best there is
     "Sheets of a StarGAN v2: contents x references, styles from noise, there and back, and a film"
     from latent_style.stargan import sample as draw
-    m = run_method(run); t = m.load_checkpoint(run, domains=list(domains) if domains else None, device=device) if m.__name__.endswith('legacy') else m.load_run(run, device=device)
+    if domains is None and Path(run).is_file() and Path(src).is_dir(): domains = sorted(p.name for p in Path(src).iterdir() if p.is_dir())
+    t = _translator(run, device or _best_device(), step, domains)
     for f in draw(_drawing(t), src, ref, out, n, frames=frames, seed=seed): print(f)
 
 @command()
@@ -901,7 +917,7 @@ def export(run,               # run folder of a pixel run
     from latent_style.legacy import write_original
     print(write_original(run, file, ema, step, prefix))
 
-def _evaluate_one(runs, source, to, truth, net, size, out, device):
+def _evaluate_one(runs, source, to, truth, net, size, out, load):
     "The table for one picture and every run, and its translations"
     from latent_style.compare import judge_one, pictures_of
     from latent_style.data import load_picture, save_picture
@@ -909,15 +925,17 @@ def _evaluate_one(runs, source, to, truth, net, size, out, device):
     read = lambda f: None if f is None else load_picture(f, size=size, mode='crop' if size else 'keep')
     rs = str(runs).split(',')
     for r,k in zip(rs, _short_names(rs)):
-        t = _translator(r, device or _best_device()); x = read(source); y = pictures_of(t, x[None], to); table = judge_one(x, y, net_from(net), t.codec, read(truth))
+        t = load(r); x = read(source); y = pictures_of(t, x[None], to); table = judge_one(x, y, net_from(net), t.codec, read(truth))
         f = Path(out)/f"{Path(source).stem}_{k.replace('/', '_')}.png"; save_picture(y[0], f)
         table.save(f.with_suffix('.csv')); print(f'{r}\n{table}\n')
     print(f'written to {out}/')
 
-def _translator(run, device):
+def _translator(run, device, step=None, domains=None):
     "What translates the latents of a run or of a checkpoint file"
-    m = run_method(run)
-    return m.load_checkpoint(run, device=device) if m.__name__.endswith('legacy') else m.load_run(run, device=device)
+    m,names = run_method(run),None if domains is None else [domains] if isinstance(domains, str) else [str(d) for d in domains]
+    if m.__name__.endswith('legacy'): return m.load_checkpoint(run, domains=names, device=device)
+    if names: raise ValueError(f'--domains: {run} is a run, which knows the names of its domains; they are given for checkpoint files only')
+    return m.load_run(run, device=device, step=step)
 
 # %% ../nbs/07_cli.ipynb #00000054
 def _painted(path, n_train, n_test, size, domains, seed, progress=True):

@@ -314,6 +314,7 @@ def write_original(run,        # run folder of a pixel run
                    step=None,  # of the checkpoint; `None`: the best, or else the newest
                    prefix=''): # before every name; 'module.' for networks wrapped in DataParallel
     "Write a pixel run as a checkpoint of the original StarGAN v2; returns the file"
+    if Path(file).is_dir(): raise ValueError(f'{file} is a folder: give the name of a file, such as {Path(file)/"100000_nets_ema.ckpt"}')
     o = run_options(run, 'stargan')
     if not hasattr(o, 'w_hpf'): raise ValueError(f'{run}: a run on latents; the original knows pictures only')
     if ema and not o.ema: raise ValueError(f'{run}: this run kept no average (ema=0): give ema=False')

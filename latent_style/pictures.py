@@ -37,7 +37,7 @@ def see(path, size, # file; side of the square
             if u is None and im.format == 'JPEG': im.draft('RGB', (size, size))        # decoding at half the size is quicker
             im = to_rgb(im)
     except FileNotFoundError: raise
-    except Exception as e: raise ValueError(f'{path}: cannot be read as a picture ({e})') from e
+    except Exception as e: raise ValueError(f'{path}: cannot be read as a picture ({e}). Remove it and call again; a run continues from its last checkpoint') from e
     box = crop_box(*im.size, (1,0,0,0) if u is None else u[:4], p)
     im = im.resize((size, size), Image.LANCZOS, box=box)
     a = np.asarray(im)

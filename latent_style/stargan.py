@@ -447,7 +447,9 @@ def load_run(path,          # run folder
     "A `Translator` for a finished or unfinished run"
     path = Path(getattr(path, 'path', path))       # a learner knows its folder
     if path.is_file(): raise ValueError(f'{path} is a file, not a run folder. Checkpoints of older systems: latent_style.legacy.load_checkpoint({path.name!r}).translator()')
-    o = run_options(path, 'stargan'); codec = load_codec(codec or o.codec); nets = _nets_of(o, codec.channels)
+    o = run_options(path, 'stargan'); codec = load_codec(codec or o.codec)
+    if hasattr(o, 'w_hpf') and codec.factor != 1: raise ValueError(f'{path}: a run on pictures, which needs no codec; {codec} is one of latents')
+    nets = _nets_of(o, codec.channels)
     load_weights(pick_checkpoint(path, step)/'weights.safetensors', {f'{k}_ema' if ema and o.ema else k: nets[k] for k in 'GFE'})
     t = Translator(nets, codec, o.domains, getattr(o, 'gain', 1.), vars(o), find_masks(masks or getattr(o, 'masks', None)))
     if hasattr(o, 'w_hpf'): t.side,t.tile,t.multiple = o.size,None,2**sum(b.down for b in nets['G'].encode)
@@ -743,6 +745,8 @@ def train_pixels(data,            # folder with a folder of pictures for each do
          ):
     "Train the original StarGAN v2 on pictures, or resume it; returns the learner"
     o = SimpleNamespace(**{k:v for k,v in locals().items() if k not in ('cbs','evaluate')})
+    for k,ok,want in (('batch',batch >= 1,'1 or more'),('ema',0 <= ema < 1,'from 0 to just below 1'),('crop',0 <= crop <= 1,'a probability'),('n_z',n_z >= 1,'1 or more'),('max_samples',max_samples is None or max_samples >= 1,'1 or more'),('workers',workers >= 0,'0 or more')):
+        if not ok: raise ValueError(f'{k}={getattr(o, k)}: expected {want}')
     if order not in ORDERS: raise ValueError(f'order={order!r}.'+nearest(order, ORDERS))
     if w_hpf and masks is None: raise ValueError("w_hpf needs masks=, a function of pictures that gives two masks; 'latent_style.stargan:everywhere' hides nothing. Without the skip: w_hpf=0")
     if masks is not None and not w_hpf: raise ValueError('masks= are for the high-pass skip: give w_hpf=1 too')
@@ -825,7 +829,10 @@ def _write_film(pics, path, fps, gif=False):
 # %% ../nbs/04b_stargan_pixels.ipynb #00000028
 def _of_domains(t, folder, n):
     "List of (domain, latents) from a folder of domains"
-    folder = Path(folder); there = [d for d in t.domains if (folder/d).is_dir()]
+    folder = Path(folder)
+    if not folder.is_dir(): raise ValueError(f'{folder}: there is no such folder')
+    if n < 1: raise ValueError(f'n={n}: at least one picture of each domain')
+    there = [d for d in t.domains if (folder/d).is_dir()]
     if not there: raise ValueError(f'{folder}: expected a folder for each domain, named {", ".join(t.domains)}')
     return [(d, reference_latents(t, sorted(p for p in (folder/d).iterdir() if p.suffix.lower() in _suffixes())[:n])) for d in there]
 
@@ -839,6 +846,7 @@ def sample(run,              # run folder, or a `Translator`
            seed=0,
            device=None, **kw): # options of `load_run`
     "Write what the original's sample mode writes; returns the files"
+    if frames < 0: raise ValueError(f'frames={frames}: 0 for no film, or more')
     t = run if isinstance(run, Translator) else load_run(run, device=device, **kw); out = Path(out)
     src,refs = _of_domains(t, src, n),_of_domains(t, ref, n); x = torch.cat([z for _,z in src])
     sheets = dict(reference=reference_matrix(t, x, refs), cycle_consistency=cycle_rows(t, src, refs)) | {f'latent_psi_{p:.1f}': latent_matrix(t, x, p, n, seed) for p in psi}
