@@ -181,7 +181,10 @@ def original_words(argv): # words after `latent_style`, the first of which is a 
         if k in _pixel_not: raise ValueError(f'--{k}: faces are not aligned here, and there is no landmark network; masks for w_hpf come from --masks module:function')
         if k in _pixel_flags or k in _pixel_extra: o[k] = v
         else: rest += [f'--{k}', v]                 # an option of ours
-    mode,need = o.get('mode'),lambda k: o[k] if k in o else (_ for _ in ()).throw(ValueError(f'missing: --{k}'))
+    def need(k):
+        if k not in o: raise ValueError(f'missing: --{k}')
+        return o[k]
+    mode = o.get('mode')
     run = o.get('checkpoint_dir', 'expr/checkpoints'); n = o.get('resume_iter')
     files = sorted(Path(run).glob(f'{int(n):06d}_nets_ema.ckpt' if n and int(n) else '*_nets_ema.ckpt')); known = str(files[-1]) if files else run
     at = ['--step', n] if n and int(n) and not files else []
@@ -789,15 +792,15 @@ def evaluate(runs,            # run folder or checkpoint file; several with comm
     if size is None: size = next((t.side for r in str(runs).split(',') for t in [load(r)] if getattr(t, 'tile', 96) is None), 256)
     size = size or None
     if source and not target and Path(source).is_file(): return _evaluate_one(runs, source, to, truth, perceptual or features, size, out, load)
-    if source and target and answers and tree(source) and tree(target): return _evaluate_answers(runs, source, target, features, perceptual, size, n, out, home, answers, batch, load)
-    if source and not target and tree(source): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, load)
+    if source and target and answers and tree(source) and tree(target): return _evaluate_answers(runs, source, target, features, perceptual, size, n, out, home, answers, batch, step, load)
+    if source and not target and tree(source): return _evaluate_all(runs, source, spare, truth, dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens), size, n, out, home, batch, seed, step, load)
     if not source: raise ValueError('missing: --source, a folder of test pictures')
     if not target: raise ValueError(f'missing: --target, a folder of real pictures of the target domain; or give as --source a folder with a folder for each domain, which {source} is not')
     ts = {r: load(r) for r in str(runs).split(',')}; nets = {k: None if v is None else net_from(v) for k,v in dict(features=features, perceptual=perceptual, clip=clip, tokens=tokens).items()}
     names,to = _short_names(ts),_target_domain(to, target, ts)
     hang = lambda v, n=None: None if v is None else Gallery(v, size, cache=home, n=n)
     judge = Judge(hang(source, n), hang(target), spare=hang(spare), truth=hang(truth), codec=next(iter(ts.values())).codec, seed=seed, **nets)
-    judge.about |= dict(to=to, runs={k: _run_note(r) for k,r in zip(names, ts)})
+    judge.about |= dict(to=to, runs={k: _run_note(r, step) for k,r in zip(names, ts)})
     if checkpoints:
         for k,r in zip(names, ts): curve = checkpoint_curve(run_method(r).load_run, r, judge, to, batch=batch); curve.save(Path(out)/f'{k}_checkpoints.csv'); plot_curve(curve, Path(out)/f'{k}_checkpoints.png'); print(f'{r}\n{curve}\n')
         return print(f'written to {out}/')
@@ -816,10 +819,12 @@ def _target_domain(to, target, ts):
         if all(part in ds for ds in known): return part
     raise ValueError(f'missing: --to, the name of the target domain; the path {target} names none of {", ".join(known[0])}')
 
-def _run_note(run):
-    "Path and step of what is judged"
-    from latent_style.learner import best_checkpoint
-    return f'{run}, step {int(best_checkpoint(run).name[5:])}' if Path(run).is_dir() else str(run)
+def _step_of(run, step):
+    "Step of what is judged; 0 for a checkpoint file"
+    from latent_style.learner import pick_checkpoint
+    return int(pick_checkpoint(run, step).name[5:]) if Path(run).is_dir() else 0
+
+def _run_note(run, step): return f'{run}, step {_step_of(run, step)}' if Path(run).is_dir() else str(run)
 
 def _short_names(runs):
     "The last folder of each path, with as many before it as it takes to tell them apart"
@@ -832,7 +837,7 @@ def _direction(t, to):
     ds = [str(d) for d in getattr(t, 'domains', ())]
     return ('B2A' if to == ds[0] else 'A2B') if len(ds) == 2 else f'to_{to or (ds[-1] if ds else "target")}'
 
-def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, seed, load):
+def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, seed, step, load):
     "A matrix for every run, and a table of their means"
     from latent_style.compare import Gallery, matrix, means_of, pictures_of, save_matrix, short
     from latent_style.eval import Table, picture_files
@@ -848,7 +853,7 @@ def _evaluate_all(runs, source, spare, truth, nets, size, n, out, cache, batch, 
     for k,(r,t) in zip(_short_names(ts), ts.items()):
         how = lambda x, a, b, t=t: pictures_of(t, x, b, batch, **(dict(source=a) if 'source' in (*getattr(t, 'takes', ()), *inspect.signature(t).parameters) else {}))
         m = matrix(how, {d: pics[d] for d in t.domains}, truths=bool(truth), spare=far, codec=t.codec, batch=batch, seed=seed, **net)
-        m.about |= dict(runs={k: _run_note(r)}, folders=dict(source=str(source), **(dict(spare=str(spare)) if spare else {})))
+        m.about |= dict(runs={k: _run_note(r, step)}, folders=dict(source=str(source), **(dict(spare=str(spare)) if spare else {})))
         to = Path(out) if len(ts) == 1 else Path(out)/k.replace('/', '_'); save_matrix(m, to, f'{k}: every source, every target')
         means += [dict(run=k if q['row'] == 'translated' else '–', **q) for q in means_of(m) if q['row'] == 'translated' or k == _short_names(ts)[-1]]
     means.save(Path(out)/'means.md'); means.save(Path(out)/'means.csv')
@@ -867,18 +872,17 @@ def _answers(t, mode, refs, batch):
         return in_batches(lambda i: t.codec.decode(t(t.codec.encode(x[i].to(t.device)), style=s[i.to(s.device)])), torch.arange(len(x)), batch)
     return answer
 
-def _evaluate_answers(runs, source, target, features, perceptual, size, n, out, cache, answers, batch, load):
+def _evaluate_answers(runs, source, target, features, perceptual, size, n, out, cache, answers, batch, step, load):
     "The protocol of StarGAN v2: several answers to every source, in every direction, from noise and from references"
     from latent_style.compare import Gallery, protocol, protocol_files, short
-    from latent_style.learner import best_checkpoint
     from latent_style.metrics import net_from
     net,per = net_from(features),None if perceptual is None else net_from(perceptual); rs = str(runs).split(',')
     for r,k in zip(rs, _short_names(rs)):
         t = _drawing(load(r)); to = Path(out)/k.replace('/', '_') if len(rs) > 1 else Path(out)
         hang = lambda root, n=None: {d: Gallery(Path(root)/d, size, cache=cache, n=n) for d in t.domains}
-        src,real = hang(source, n),hang(target); step = int(best_checkpoint(r).name[5:]) if Path(r).is_dir() else 0
+        src,real = hang(source, n),hang(target)
         for mode in ('latent','reference'):
-            table = protocol(_answers(t, mode, src, batch), src, real, net, per, answers, batch=batch); (None if features == 'random' else protocol_files(table, to, step, mode)); table.save(to/f'answers_{mode}.csv')
+            table = protocol(_answers(t, mode, src, batch), src, real, net, per, answers, batch=batch); (None if features == 'random' else protocol_files(table, to, _step_of(r, step), mode)); table.save(to/f'answers_{mode}.csv')
             print(f'{k}, {mode}\n{short(table)}\n')
     print(f'written to {out}/' + (', without FID_ and LPIPS_ files, since random features have another scale' if features == 'random' else ''))
 

@@ -682,7 +682,7 @@ def save_sheets(rows, path):
 # %% ../nbs/04b_stargan_pixels.ipynb #0000001d
 PIXEL_PRESETS = dict(
     afhq   = dict(order='original', w_ds=2.),
-    celeba = dict(order='original', w_hpf=1., domains=None),
+    celeba = dict(order='original', w_hpf=1.),
     gpu8   = dict(size=128, order='joint', precision='bf16', workers=4),
     laptop = dict(size=64, width=32, c_max=128, w_map=128, order='joint', precision='bf16', batch=8, n_steps=1800, lr=5e-4, lr_f=5e-5, ema=.995, w_cyc=4., w_ds=.3, ds_margin=.1, r1_every=4,
                   schedule='linear', min_lr=0., sample_every=500, ckpt_every=500, log_every=25, workers=1))
@@ -768,15 +768,15 @@ def _styles_of(t, refs): # list of (name of the domain, latents (k,c,h,w))
     return torch.cat([t.style(d, reference=r) for d,r in refs]),torch.cat([r for _,r in refs]).to(t.device)
 
 def _apply(t, x, ss):
-    "Every content in every style, rows of pictures for `show_grid`"
-    return [[p.cpu() for p in t.codec.decode(t(z[None].expand(len(ss),-1,-1,-1), style=ss))] for z in x]
+    "Every content in every style, (n,m,c,h,w)"
+    return torch.stack([t(x, style=s[None]) for s in ss], 1)
 
 @torch.no_grad()
 def reference_matrix(t, x,  # translator; contents (n,c,h,w)
                      refs): # list of (name of the domain, latents (k,c,h,w))
     "Rows of pictures: references on top, each content followed by its translations"
-    ss,r = _styles_of(t, refs); x = x.to(t.device); show = lambda z: [p.cpu() for p in t.codec.decode(z)]
-    return [[torch.ones_like(p) for p in show(x[:1])]+show(r)] + [[c]+row for c,row in zip(show(x), _apply(t, x, ss))]
+    ss,r = _styles_of(t, refs); x = x.to(t.device)
+    return grid_rows(t.codec, x, r, _apply(t, x, ss))
 
 @torch.no_grad()
 def latent_matrix(t, x,    # translator; contents (n,c,h,w)
@@ -785,7 +785,7 @@ def latent_matrix(t, x,    # translator; contents (n,c,h,w)
                   seed=0):
     "Rows of pictures: each content followed by `n` translations to every domain"
     ss = torch.cat([t.style(d, seed=seed, psi=psi, n=n) for d in t.domains]); x = x.to(t.device)
-    return [[c.cpu()]+row for c,row in zip(t.codec.decode(x), _apply(t, x, ss))]
+    return grid_rows(t.codec, x, None, _apply(t, x, ss))
 
 @torch.no_grad()
 def cycle_rows(t, src,  # translator; list of (name of the domain, contents (k,c,h,w))
