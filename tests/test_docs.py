@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest, yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-NBS = sorted((ROOT/'nbs').glob('*.ipynb'))
+NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if p.name[0] != '.' and '_proc' not in p.parts)
 
 def title(f): return re.match(r'# (.+)', ''.join(json.loads(f.read_text(encoding='utf-8'))['cells'][0]['source']))[1].strip()
 def page(site, f): return site/(re.sub(r'^\d+[a-zA-Z0-9]*_', '', f.stem) + '.html')

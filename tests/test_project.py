@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest, yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-NBS = sorted((ROOT/'nbs').glob('*.ipynb'))
+NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if p.name[0] != '.' and '_proc' not in p.parts)
 MODULES = sorted(f for f in (ROOT/'latent_style').glob('*.py') if f.stem[0] != '_')
 each_notebook = pytest.mark.parametrize('nb', NBS, ids=lambda f: f.stem)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 
-def notebooks(root=root): return sorted((root/'nbs').glob('*.ipynb'))
+def notebooks(root=root): return sorted(p for p in (root/'nbs').rglob('*.ipynb') if not any(q[0] in '._' for q in p.relative_to(root/'nbs').parts))
 def modules(root=root): return sorted(p.relative_to(root) for p in (root/'latent_style').rglob('*.py'))
 
 def nbdev(name, cwd):
@@ -36,8 +36,8 @@ def clean_problems():
     with tempfile.TemporaryDirectory() as tmp:
         d = fresh_copy(Path(tmp)/'repo')
         nbdev('nbdev_clean', d)
-        return [f'nbs/{f.name}: not clean, run nbdev_clean' for f in notebooks()
-                if f.read_bytes() != (d/'nbs'/f.name).read_bytes()]
+        return [f'{f.relative_to(root)}: not clean, run nbdev_clean' for f in notebooks()
+                if f.read_bytes() != (d/f.relative_to(root)).read_bytes()]
 
 if __name__ == '__main__':
     bad = export_problems() + clean_problems()

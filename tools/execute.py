@@ -61,7 +61,7 @@ def main():
     p.add_argument('--widgets', action='store_true', help="keep the widgets' state")
     p.add_argument('--long', action='store_true', help='run the cells marked `eval: false` too')
     a,failed = p.parse_args(),[]
-    for f in a.notebooks or sorted((root/'nbs').glob('*.ipynb')):
+    for f in a.notebooks or sorted(p for p in (root/'nbs').rglob('*.ipynb') if not any(q[0] in '._' for q in p.relative_to(root/'nbs').parts)):
         t = time.time()
         try: execute(f.resolve(), a.timeout, a.widgets, a.long)
         except CellExecutionError as e:
