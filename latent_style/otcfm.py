@@ -130,7 +130,7 @@ class FlowTranslator(Translator):
             x = by_inversion(self.velocity, x, src, trg, steps or 8, **how)
         self.calls = self.rows/n
         return clamped(x, clamp)/self.gain
-    def sample(self, to=None, **how): return new_latents(self, to, **how)
+    def sample(self, to=None, n=4, seed=0, **how): return new_latents(self, to, n, seed, **how)
 
 # %% ../nbs/05_otcfm.ipynb #0000001f
 @torch.no_grad()
