@@ -194,7 +194,8 @@ def train_codec(pools,       # uint8 pictures to learn from, tensors (n,3,s,s)
     torch.manual_seed(seed)
     net,x = _beginning(pools, start, net)
     opts = optimizers(net, lr)
-    path,end = Path(path),until or n_steps
+    path = Path(path)
+    end = until or n_steps
     log = load_state(path, net, opts)
     errs,since = [],clock()
     for i in range(log[-1]['i'] if log else 0, end):

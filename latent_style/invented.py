@@ -95,7 +95,7 @@ def textures(rng, size):
     coarse = power_noise(rng, 1, size, rng.uniform(1.,1.6))[0]
     return np.stack([fine, coarse, grating, soft])
 
-# %% ../nbs/workshop/invented.ipynb #00000015
+# %% ../nbs/workshop/invented.ipynb #00000016
 def shades(rng,
            ids,  # leaf at each pixel (size,size)
            c, r, # centres (n,2) and radii (n) of the leaves
@@ -109,7 +109,7 @@ def shades(rng,
     slope = tilt[ids,0]*(x-c[ids,0]) + tilt[ids,1]*(y-c[ids,1])
     return depth[ids]*textures(rng, size)[which[ids],y,x] + slope.clip(-.3,.3)
 
-# %% ../nbs/workshop/invented.ipynb #00000017
+# %% ../nbs/workshop/invented.ipynb #00000018
 def lens(rng, x):
     "A little blur and a little noise, sometimes"
     if rng.uniform()<.4:
@@ -121,7 +121,7 @@ def lens(rng, x):
     if rng.uniform()<.4: x = x + rng.uniform(0,.03)*rng.standard_normal(x.shape)
     return x.clip(0,1)
 
-# %% ../nbs/workshop/invented.ipynb #00000019
+# %% ../nbs/workshop/invented.ipynb #0000001a
 def leaves(rng, size=128):
     "A picture of overlapping leaves, drawn at twice the size and shrunk, (size,size,3) in [0,1]"
     ids,c,r = leaf_map(rng, 2*size)
@@ -132,7 +132,7 @@ def leaves(rng, size=128):
     x = (hues[ids] + shades(rng, ids, c, r)[...,None]).clip(0,1)
     return x.reshape(size,2,size,2,3).mean((1,3))
 
-# %% ../nbs/workshop/invented.ipynb #0000001a
+# %% ../nbs/workshop/invented.ipynb #0000001b
 def invent(i,        # which picture
            seed=0,
            size=128, # side

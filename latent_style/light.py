@@ -62,7 +62,7 @@ LIGHT['woodcut'] = dict(LIGHT['photo'],
     lit    =[(.96,.91,.78)]*5,
     dark   =[(.80,.74,.64)]*5)
 
-# %% ../nbs/workshop/light.ipynb #00000013
+# %% ../nbs/workshop/light.ipynb #00000014
 def _land(c, light, shade):
     "Colours of the things, hazier where they are far"
     land = c.albedo*(light['shadow']+light['light']*shade[:,None])
@@ -74,7 +74,7 @@ def _air(light, cloud, puff, elev, glow):
     sky = torch.lerp(sky, light['sun'].expand_as(sky), glow[:,None])
     return torch.lerp(sky, torch.lerp(light['dark'], light['lit'], puff[:,None]), cloud[:,None])
 
-# %% ../nbs/workshop/light.ipynb #00000014
+# %% ../nbs/workshop/light.ipynb #00000015
 def shine(c,       # Canvas
           manner,  # whose light
           shade=None, # (n,s,s), the canvas' own by default
@@ -94,7 +94,7 @@ def shine(c,       # Canvas
     deep = light['zenith']*.55+light['shadow']*.2
     return torch.lerp(out, deep.expand_as(out), c.water[:,None]*.38)
 
-# %% ../nbs/workshop/light.ipynb #00000016
+# %% ../nbs/workshop/light.ipynb #00000017
 def photo(c):
     "A soft photograph: haze, glow, no outlines"
     disc = unit((.035-c.sun)*c.s*.35+.5)
