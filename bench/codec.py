@@ -2,7 +2,7 @@
 
     LATENT_STYLE_SHARED=/folder/with/weights/and/data python bench/codec.py [--n 40] [codec ...]
 
-Without arguments it measures the TAESD folder `weights/taesd` there, and the bundled codec when its weights are present.
+Without codecs it measures the TAESD folder `weights/taesd` there, and the bundled codec when its weights are present.
 """
 import argparse, os, time
 from pathlib import Path
@@ -12,35 +12,57 @@ from latent_style.data import Latents, load_picture
 
 def shared():
     "The folder of external pictures and weights, or None"
-    p = Path(os.environ.get('LATENT_STYLE_SHARED') or Path(__file__).resolve().parents[2]/'shared')
-    return p if p.is_dir() else None
+    p = Path(os.environ.get('LATENT_STYLE_SHARED') or '')
+    return p if (p/'data'/'real').is_dir() else None
 
-def measure(codec, folders, n, size=256):
-    "Rows (domain, dB, deviation of the latents, pictures/s encoding, decoding, CPU seconds per picture)"
-    rows = []
-    for f in folders:
-        files = sorted(p for p in f.rglob('*') if p.suffix.lower() in ('.jpg','.jpeg','.png'))[:n]
-        x = torch.stack([load_picture(p, size) for p in files])
-        codec.decode(codec.encode(x[:2]))
-        c,t0 = time.process_time(),time.perf_counter(); z = codec.encode(x)
-        t1 = time.perf_counter(); y = codec.decode(z); t2 = time.perf_counter()
-        rows.append((f.parent.name if f.name == 'test' else f.name, psnr(x, y).mean().item(), z.std().item(), len(x)/(t1-t0), len(x)/(t2-t1), (time.process_time()-c)/len(x)))
-    return rows
+def test_folders(root):
+    "Domain -> folder of its test pictures: `test/<domain>` or `<domain>/test`"
+    real = root/'data'/'real'
+    folders = [p for p in sorted((real/'test' if (real/'test').is_dir() else real).iterdir()) if p.is_dir()]
+    return {p.name: p/'test' if (p/'test').is_dir() else p for p in folders}
 
-def main(codecs=(), n=40, device='cpu'):
+def pictures(folder, n, size=256):
+    "The first `n` pictures (n,3,size,size)"
+    files = sorted(p for p in folder.rglob('*') if p.suffix.lower() in ('.jpg','.jpeg','.png'))[:n]
+    return torch.stack([load_picture(p, size) for p in files])
+
+def timed(f, x):
+    "What `f` makes of `x`, and how many it makes per second"
+    start = time.perf_counter()
+    out = f(x)
+    return out, len(x)/(time.perf_counter()-start)
+
+def measure(codec, x):
+    "dB, deviation of the latents, pictures/s encoding and decoding, CPU seconds per picture"
+    codec.decode(codec.encode(x[:2]))   # the first call does not count
+    start = time.process_time()
+    z,encoded = timed(codec.encode, x)
+    y,decoded = timed(codec.decode, z)
+    cpu = (time.process_time()-start)/len(x)
+    return psnr(x, y).mean().item(), z.std().item(), encoded, decoded, cpu
+
+def report(codec, folders, n):
+    "A table with a line per domain"
+    print(f'{codec}, {torch.get_num_threads()} threads')
+    print(f'{"domain":16}{"PSNR dB":>9}{"std":>7}{"encode/s":>10}{"decode/s":>10}{"CPU s each":>12}')
+    found = []
+    for domain,folder in folders.items():
+        db,std,encoded,decoded,cpu = measure(codec, pictures(folder, n))
+        print(f'{domain:16}{db:9.1f}{std:7.2f}{encoded:10.1f}{decoded:10.1f}{cpu:12.3f}')
+        found.append(db)
+    print(f'{"mean":16}{sum(found)/len(found):9.1f}\n')
+
+def main(codecs, n, device):
     root = shared()
     if root is None: return print('set LATENT_STYLE_SHARED to the folder that holds data/real and weights/taesd')
-    test = next((p for p in (root/'data'/'real'/'test', root/'data'/'real') if p.is_dir()), None)
-    folders = sorted(p for p in test.iterdir() if p.is_dir())
-    if any((p/'test').is_dir() for p in folders): folders = [p/'test' for p in folders]
     for name in codecs or [root/'weights'/'taesd', 'tiny']:
         try: codec = Latents(name, device=device)
-        except ValueError as e: print(f'{name}: {e}\n'); continue
-        rows = measure(codec, folders, n)
-        print(f'{codec}, {torch.get_num_threads()} threads\n{"domain":16}{"PSNR dB":>9}{"std":>7}{"encode/s":>10}{"decode/s":>10}{"CPU s each":>12}')
-        for d,p,s,e,dd,c in rows: print(f'{d:16}{p:9.1f}{s:7.2f}{e:10.1f}{dd:10.1f}{c:12.3f}')
-        print(f'{"mean":16}{sum(r[1] for r in rows)/len(rows):9.1f}\n')
+        except ValueError as e: print(f'{name}: {e}\n')
+        else: report(codec, test_folders(root), n)
 
 if __name__ == '__main__':
-    p = argparse.ArgumentParser(); p.add_argument('codecs', nargs='*'); p.add_argument('--n', type=int, default=40); p.add_argument('--device', default='cpu')
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('codecs', nargs='*')
+    p.add_argument('--n', type=int, default=40, help='pictures per domain')
+    p.add_argument('--device', default='cpu')
     main(**vars(p.parse_args()))
