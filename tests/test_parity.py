@@ -1,147 +1,354 @@
-"Losses and gradients against textbook training steps, in float64"
-import importlib.util
+"""Losses, gradients, whole steps and networks against the textbook, in float64.
+
+Every test compares twice: the textbook's formulas on the library's own networks, which leaves the method alone under
+test, and on the textbook's plain networks with the same weights, which tests the layers as well."""
+import copy, sys
+from contextlib import nullcontext
 from types import SimpleNamespace
+
 import pytest, torch
+from torch import nn
+
+import textbook
 from latent_style import cyclegan, otcfm, stargan
+from latent_style.kernels import plain_kernels
+from latent_style.learner import Learner, adam
 from latent_style.models import PatchDiscriminator, ResnetGenerator
+from latent_style.models_style import DomainDiscriminator, PixelGenerator, StyledGenerator
+from latent_style.winograd import pays
+try: from latent_style import stargan_pixels as pixels
+except ImportError: from latent_style import stargan as pixels
 
-@pytest.fixture(scope='module')
-def ref(shared):
-    f = shared/'reference'/'objectives.py'
-    if not f.exists(): pytest.skip(f'{f.name} is not there')
-    spec = importlib.util.spec_from_file_location('objectives', f); m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)
-    return m
+pixel_networks = getattr(pixels, 'pixel_networks', None) or pixels.networks
+on_both_networks = pytest.mark.parametrize('plain', [False, True], ids=['own networks','plain networks'])
+by_both_kernels = pytest.mark.parametrize('kernels', [nullcontext, plain_kernels], ids=['fused','layer by layer'])
 
-def grads(loss, nets):
-    ps = [p for n in nets for p in n.parameters()]
-    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, ps)])
+# What all tests need
 
 def error(a, b): return ((a-b).norm()/b.norm()).item()
 
-@pytest.mark.parametrize('conv,residual,act,stride,sn', [('separable',True,None,2,True), ('dense',False,'tanh',1,True), ('pointwise',True,None,2,False)])
-def test_cyclegan(ref, conv, residual, act, stride, sn):
+def agree(**pairs):
+    "Pairs (ours, the textbook's) differ by less than one in a thousand million"
+    errors = {k: error(*pair) for k,pair in pairs.items()}
+    print('relative errors: ' + ', '.join(f'{k} {e:.1e}' for k,e in errors.items()))
+    assert max(errors.values()) < 1e-9, errors
+
+def flat(tensors): return torch.cat([v.detach().flatten() for v in tensors])
+
+def weights_of(*nets): return [p for net in nets for p in net.parameters()]
+
+def slope(loss, *nets):
+    "The gradient of `loss` for all weights of the networks, in one vector"
+    return flat(torch.autograd.grad(loss, weights_of(*nets), retain_graph=True, materialize_grads=True))
+
+def drawn(net, std=.1):
+    "With all weights drawn anew: no zero-initialised layer, every gradient counts"
+    for p in net.parameters(): nn.init.normal_(p, std=std)
+    return net
+
+def singular(net): return [v for k,v in net.named_buffers() if k.endswith(('_u','_v'))]
+
+@torch.no_grad()
+def carry(net, plain):
+    "Give `plain` the weights of `net`: both list them in the same order"
+    plain.double().train(net.training)
+    for tensors in (weights_of, singular):
+        ours,theirs = tensors(net),tensors(plain)
+        assert [v.shape for v in ours] == [v.shape for v in theirs]
+        for a,b in zip(ours, theirs): b.copy_(a)
+    return plain
+
+def book_of(nets, plains, plain):
+    "What the textbook works on: copies of the networks, or its own ones with their weights; `plains` makes those"
+    return SimpleNamespace(**({k: carry(nets[k], net) for k,net in plains().items()} if plain else copy.deepcopy(nets)))
+
+class Steps:
+    "Three steps of the library and three of the textbook from the same weights, each with optimizers of its own"
+    def __init__(self, nets, book, make, plain_make):
+        self.nets,self.book = nets,vars(book)
+        self.opts = {k: make(k, net) for k,net in nets.items()}
+        self.book_opts = {k: plain_make(k, net) for k,net in self.book.items()}
+        self.start = copy.deepcopy(nets)
+
+    def ours(self, step, batch, still=()):
+        "`still`: networks in which the spectral norm stays as it is"
+        learn = Learner(self.nets, self.opts, step, lambda learn: batch, 3, device='cpu')
+        for k in still: self.nets[k].eval()
+        learn.fit()
+
+    def moves(self, k):
+        "How far network `k` came with both"
+        before = flat(weights_of(self.start[k]))
+        return tuple(flat(weights_of(nets[k]))-before for nets in (self.nets, self.book))
+
+    def changes(self, k, *args):
+        """How network `k` changed what it makes of `args`, for networks with biases before an instance norm: these have
+        gradients of rounding errors, which Adam makes as large as any, and they change nothing"""
+        before = self.start[k](*args)
+        return tuple((nets[k](*args)-before).detach() for nets in (self.nets, self.book))
+
+# CycleGAN
+
+CYCLEGANS = [('separable',True,None,2,True), ('dense',False,'tanh',1,True), ('pointwise',True,None,2,False)]
+each_cyclegan = pytest.mark.parametrize('conv,residual,act,stride,sn', CYCLEGANS)
+
+def cyclegan_case(conv, residual, act, stride, sn, plain):
+    "Networks, the textbook's networks, weights, and a batch"
     torch.manual_seed(0)
-    G,F = (ResnetGenerator(ngf=32, n_blocks=3, conv=conv, residual=residual, act=act).double() for _ in range(2))
-    for n in (G,F):
-        for p in n.parameters(): torch.nn.init.normal_(p, std=.1)      # no zero-initialised head: every gradient counts
-    D_A,D_B = (PatchDiscriminator(ndf=16, stride=stride, sn=sn).double().eval() for _ in range(2))   # eval: spectral norm as it stands
-    n,w = SimpleNamespace(G=G, F=F, D_A=D_A, D_B=D_B),SimpleNamespace(cyc=10., id=.5, adv='lsgan', d_scale=.5)
-    a,b = torch.randn(2, 4, 4, 32, 32, dtype=torch.float64)
-    loss,terms,(fake_a,fake_b) = cyclegan.g_loss(n, a, b, w)
-    want,t = ref.cyclegan_g_loss(G, F, D_A, D_B, a, b, 10., .5)
-    e_loss,e_g = abs(loss-want).item()/want.item(),error(grads(loss, (G,F)), grads(want, (G,F)))
+    make_g = lambda: drawn(ResnetGenerator(ngf=16, n_blocks=2, conv=conv, residual=residual, act=act).double())
+    make_d = lambda: PatchDiscriminator(ndf=8, stride=stride, sn=sn).double().eval()    # spectral norm as it stands
+    nets = dict(G=make_g(), F=make_g(), D_A=make_d(), D_B=make_d())
+    plain_g = lambda: textbook.CycleGenerator(4, 16, 2, conv, residual, act == 'tanh')
+    plain_d = lambda: textbook.patch_discriminator(4, 8, stride, sn)
+    book = book_of(nets, lambda: dict(G=plain_g(), F=plain_g(), D_A=plain_d(), D_B=plain_d()), plain)
+    w = SimpleNamespace(cyc=10., id=.5, adv='lsgan', d_scale=.5, pool_prob=.5)
+    return nets,book,w,torch.randn(2, 4, 4, 16, 16, dtype=torch.float64)
+
+@on_both_networks
+@each_cyclegan
+def test_cyclegan(conv, residual, act, stride, sn, plain):
+    nets,book,w,(a,b) = cyclegan_case(conv, residual, act, stride, sn, plain)
+    n = SimpleNamespace(**nets)
+    loss,_,(fake_a,fake_b) = cyclegan.g_loss(n, a, b, w)
+    want = textbook.cyclegan_g_loss(book, a, b, w)
     loss_d,_ = cyclegan.d_loss(n, a, fake_a, b, fake_b, w)
-    want_d = ref.cyclegan_d_loss(D_A, D_B, a, b, t['fake_a'], t['fake_b'], .5)
-    e_d = error(grads(loss_d, (D_A,D_B)), grads(want_d, (D_A,D_B)))
-    print(f'relative errors: loss {e_loss:.1e}, generators {e_g:.1e}, discriminators {e_d:.1e}')
-    assert max(e_loss, e_g, e_d) < 1e-9
+    want_d = textbook.cyclegan_d_loss(book, a, b, book.F(b).detach(), book.G(a).detach(), w)
+    agree(loss=(loss, want), generators=(slope(loss, n.G, n.F), slope(want, book.G, book.F)),
+          loss_d=(loss_d, want_d), discriminators=(slope(loss_d, n.D_A, n.D_B), slope(want_d, book.D_A, book.D_B)))
 
-@pytest.mark.parametrize('norm,sn,residual', [('in',True,False), ('gn',True,True), ('gn',False,False)])
+@on_both_networks
+@each_cyclegan
+def test_cyclegan_steps(conv, residual, act, stride, sn, plain):
+    nets,book,w,(a,b) = cyclegan_case(conv, residual, act, stride, sn, plain)
+    steps = Steps(nets, book, lambda k,net: adam(net, 1e-3),
+                  lambda k,net: torch.optim.Adam(net.parameters(), 1e-3, (.5,.999)))
+    steps.ours(lambda learn,batch: cyclegan.step(learn, batch, w), (a, b), still=('D_A','D_B'))
+    for _ in range(3): textbook.cyclegan_step(book, steps.book_opts, a, b, w)
+    agree(**{k: steps.moves(k) for k in nets})
+
+# Latent StarGAN v2
+
+STARGANS = [('in',True,False), ('gn',True,True), ('gn',False,False)]
+each_stargan = pytest.mark.parametrize('norm,sn,residual', STARGANS)
+
+def stargan_case(norm, sn, residual, w_id, plain):
+    torch.manual_seed(0)
+    how = dict(width=32, n_blocks=2, norm=norm, residual=residual, w_map=32, w_enc=16, ndf=16, sn=sn)
+    nets = {k: net.double() for k,net in stargan.networks(3, **how).items()}
+    for k in 'GFE': drawn(nets[k])          # styles that matter
+    nets['D'].eval()                        # spectral norm as it stands
+    plains = lambda: dict(G=textbook.StyledGenerator(4, 64, 32, 2, norm, residual),
+                          F=textbook.mapping_network(3, 16, 64, 32, 3, 1), E=textbook.style_encoder(3, 4, 64, 16),
+                          D=textbook.latent_discriminator(3, 4, 16, sn))
+    x,x_ref = torch.randn(2, 4, 4, 16, 16, dtype=torch.float64)
+    z,z2 = torch.randn(2, 4, 16, dtype=torch.float64)
+    b = stargan.Batch(x, x_ref, torch.tensor([0,1,2,0]), torch.tensor([1,2,0,2]), z, z2)
+    w = SimpleNamespace(adv=.9, sty=.7, cyc=1.3, id=w_id, r1=2., r1_every=2, margin=None, game='hinge',
+                        ds=lambda i: .8-.2*i)
+    return nets,book_of(nets, plains, plain),w,b
+
+def middle_of(n, b):
+    "A margin that half of the pictures' differences exceed"
+    x,x2 = (n.G(b.x, n.F(z, b.y_trg)) for z in (b.z1, b.z2))
+    return (x-x2).abs().mean((1,2,3)).quantile(.5).item()
+
+@on_both_networks
+@each_stargan
 @pytest.mark.parametrize('w_id', [1., 0.])
-def test_stargan(ref, norm, sn, residual, w_id):
-    "With z1 = z our step, which makes each fake once, has the textbook's losses and gradients"
-    torch.manual_seed(0)
-    nets = {k: v.double() for k,v in stargan.networks(3, width=32, n_blocks=2, norm=norm, residual=residual, w_map=32, w_enc=16, ndf=16, sn=sn).items()}
-    for k in 'GFE':
-        for p in nets[k].parameters(): torch.nn.init.normal_(p, std=.1)      # styles that matter, no zero-initialised layer
-    nets['D'].eval()                                                         # spectral norm as it stands
-    G,M,E,D = (nets[k] for k in 'GFED')
-    x,x_ref = torch.randn(2, 4, 4, 16, 16, dtype=torch.float64); z,z2 = torch.randn(2, 4, 16, dtype=torch.float64)
-    y_src,y_trg = torch.tensor([0,1,2,0]),torch.tensor([1,2,0,2])
-    b,n = stargan.Batch(x, x_ref, y_src, y_trg, z, z2),SimpleNamespace(**nets)
-    w = SimpleNamespace(adv=1., sty=.7, cyc=1.3, id=w_id, margin=1.5, game='hinge')
-    s = stargan.styles(n, b); fake = stargan.fakes(n, b, s, w, .8)
-    loss_d = stargan.d_loss(n, b, fake, w)[0] + 2.*16*stargan.r1_loss(D, x_ref, y_trg)
-    want_d = ref.stargan_d_loss(G, M, E, D, x, x_ref, y_trg, z)
+@pytest.mark.parametrize('margin', [False, True])
+def test_stargan(norm, sn, residual, w_id, margin, plain):
+    "Our step, which makes each fake once, has the textbook's losses and gradients"
+    nets,book,w,b = stargan_case(norm, sn, residual, w_id, plain)
+    if margin: w.margin = middle_of(book, b)
+    n = SimpleNamespace(**nets)
+    s = stargan.styles(n, b)
+    fake = stargan.fakes(n, b, s, w, .8)
+    loss_d = stargan.d_loss(n, b, fake, w)[0] + w.r1*16*stargan.r1_loss(n.D, b.x_ref, b.y_trg)
+    want_d = textbook.stargan_d_loss(book, b, w, r1_every=16)
     loss_g,t = stargan.g_loss(n, b, s, fake, w, .8)
-    want_g,u = ref.stargan_g_loss(G, M, E, D, x, x_ref, y_src, y_trg, z, z, z2, w_sty=.7, w_cyc=1.3, w_id=w_id, lambda_ds=.8)
-    e = dict(d=abs(loss_d-want_d).item()/want_d.item(), g=abs(loss_g-want_g).item()/abs(want_g.item()),
-             grad_d=error(grads(loss_d, (D,)), grads(want_d, (D,))), grad_g=error(grads(loss_g, (G,M,E)), grads(want_g, (G,M,E))))
-    print('relative errors: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
-    assert max(e.values()) < 1e-9
-    assert abs(t['ds']-u['ds']) < 1e-9 and abs(t['g_adv']-u['adv']) < 1e-9
+    want_g = textbook.stargan_g_loss(book, b, w, .8)
+    agree(d=(loss_d, want_d), g=(loss_g, want_g), grad_d=(slope(loss_d, n.D), slope(want_d, book.D)),
+          grad_g=(slope(loss_g, n.G, n.F, n.E), slope(want_g, book.G, book.F, book.E)))
+    lat,lat2,ref = (book.G(b.x, s) for s in (book.F(b.z1, b.y_trg), book.F(b.z2, b.y_trg), book.E(b.x_ref, b.y_trg)))
+    adv = -sum(book.D(x, b.y_trg).mean() for x in (lat, ref))
+    agree(ds=(t['ds'], textbook.diversity(lat, lat2, w.margin)), g_adv=(t['g_adv'], adv))
 
-@pytest.mark.parametrize('plain', [False, True])
-def test_otcfm(ref, plain):
-    "Loss, gradients and a translation with guidance, by the fused layers and by PyTorch's own"
-    from contextlib import nullcontext
-    from latent_style.kernels import plain_kernels
+@on_both_networks
+@each_stargan
+def test_stargan_steps(norm, sn, residual, plain):
+    "With a gradient penalty in every other step"
+    nets,book,w,b = stargan_case(norm, sn, residual, 1., plain)
+    rates = dict(G=1e-3, F=1e-4, E=1e-3, D=1e-3)
+    steps = Steps(nets, book, lambda k,net: adam(net, rates[k], (0.,.99), 1e-4),
+                  lambda k,net: torch.optim.AdamW(net.parameters(), rates[k], (0.,.99), weight_decay=1e-4))
+    steps.ours(lambda learn,batch: stargan.step(learn, batch, w), b, still='D')
+    for i in range(3): textbook.stargan_step(book, steps.book_opts, b, w, i)
+    s = torch.randn(4, 64, dtype=torch.float64)
+    agree(**{k: steps.moves(k) for k in 'FED'}, G=steps.changes('G', b.x, s))
+
+# Pixel StarGAN v2
+
+def pixel_case(plain):
     torch.manual_seed(0)
-    V = otcfm.networks(2, dim=32, n_blocks=4, n_s=32)['V'].double()
-    for p in V.parameters(): torch.nn.init.normal_(p, std=.1)
-    x0,x1 = torch.randn(2, 6, 4, 16, 16, dtype=torch.float64); t,y = torch.rand(6, dtype=torch.float64),torch.tensor([0,1,0,1,0,1])
-    labels,null = otcfm.flow_labels(y, 'noise', 2); drop = torch.tensor([True,False,False,True,False,False])
-    with plain_kernels() if plain else nullcontext():
-        loss = otcfm.cfm_loss(V, otcfm.Batch(x0, x1, t, torch.where(drop, null, labels))).mean(); mine = grads(loss, (V,))
-    with plain_kernels(): want = ref.otcfm_loss(V, x0, x1, t, labels, drop, V.null); theirs = grads(want, (V,))
-    e = dict(loss=abs(loss-want).item()/want.item(), grad=error(mine, theirs))
-    with torch.no_grad():
-        pair = lambda y: otcfm.flow_labels(y, 'noise', 2)
-        with plain_kernels() if plain else nullcontext(): a = otcfm.by_inversion(V, x1, pair(y), pair(1-y), 5, 'euler', scale=2.)
-        with plain_kernels(): b = ref.otcfm_transfer(V, x1, y, 1-y, V.null, 5, 2.)
-    e['transfer'] = error(a, b); assert error(b, x1) > 1e-3
-    print('relative errors: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
-    assert max(e.values()) < 1e-9
+    how = dict(width=8, c_max=16, n_s=8, n_z=4, w_map=16)
+    nets = {k: net.double() for k,net in pixel_networks(3, 32, 0, **how).items()}
+    x,x_ref,x_ref2 = torch.rand(3, 4, 3, 32, 32, dtype=torch.float64)*2-1
+    z,z2 = torch.randn(2, 4, 4, dtype=torch.float64)
+    b = pixels.PixelBatch(x, torch.tensor([0,1,2,0]), x_ref, x_ref2, torch.tensor([1,1,0,2]), z, z2)
+    w = SimpleNamespace(sty=.7, cyc=1.3, r1=.9, r1_every=1, margin=None, ds=lambda i: 1.5-.5*i, masks=None)
+    plains = lambda: dict(G=textbook.PixelGenerator(32, 8, 8, 16), F=textbook.mapping_network(3, 4, 8, 16, 4, 4),
+                          E=textbook.pixel_style_encoder(3, 32, 8, 8, 16), D=textbook.pixel_discriminator(3, 32, 8, 16))
+    return nets,book_of(nets, plains, plain),w,b
 
-def pixel_setup(w_hpf=0):
-    torch.manual_seed(0)
-    nets = {k: v.double() for k,v in stargan.pixel_networks(3, 32, w_hpf, width=8, c_max=16, n_s=8, n_z=4, w_map=16).items()}
-    x,x_ref,x_ref2 = torch.rand(3, 4, 3, 32, 32, dtype=torch.float64)*2-1; z,z2 = torch.randn(2, 4, 4, dtype=torch.float64)
-    b = stargan.PixelBatch(x, torch.tensor([0,1,2,0]), x_ref, x_ref2, torch.tensor([1,1,0,2]), z, z2)
-    return nets,b,SimpleNamespace(sty=.7, cyc=1.3, r1=.9, r1_every=1, margin=None, ds=lambda i: 1.5-.5*i, masks=None)
+@on_both_networks
+@by_both_kernels
+def test_pixel_stargan_in_the_original_order(kernels, plain):
+    "Four turns that share fakes and the way down move every network as the textbook's four separate ones do"
+    nets,book,w,b = pixel_case(plain)
+    rates = dict(G=1e-2, F=1e-3, E=1e-2, D=1e-2)
+    steps = Steps(nets, book, lambda k,net: adam(net, rates[k], (0.,.99), 1e-4, decoupled=False),
+                  lambda k,net: torch.optim.Adam(net.parameters(), rates[k], (0.,.99), weight_decay=1e-4))
+    with kernels(): steps.ours(lambda learn,batch: pixels.ORDERS['original'](learn, batch, w), b)
+    for i in range(3): textbook.pixel_step(book, steps.book_opts, b, w, i)
+    s = torch.randn(4, 8, dtype=torch.float64)
+    agree(**{k: steps.moves(k) for k in 'FED'}, G=steps.changes('G', b.x, s))
 
-class Pixels:
-    "The textbook's four turns on its own copy of the networks, with PyTorch's Adam"
-    def __init__(self, ref, nets, w):
-        import copy
-        self.ref,self.w,self.n = ref,w,{k: copy.deepcopy(v) for k,v in nets.items()}
-        self.opts = {k: torch.optim.Adam(v.parameters(), lr=1e-2 if k != 'F' else 1e-3, betas=(0.,.99), weight_decay=1e-4) for k,v in self.n.items()}
-    def move(self, loss, *names):
-        for k in self.n: self.n[k].zero_grad()
-        loss.backward(); [self.opts[k].step() for k in names]
-    def losses(self, b, lam, which, s, s2=None):
-        G,M,E,D = (self.n[k] for k in 'GFED'); w = self.w
-        if which == 'd': return self.ref.pixel_d_loss(G, D, b.x, b.y_src, b.y_trg, s, w.r1)
-        return self.ref.pixel_g_loss(G, E, D, b.x, b.y_src, b.y_trg, s, s2, w.sty, lam, w.cyc)[0]
-    def step(self, b, i):
-        M,E = self.n['F'],self.n['E']; lam,y = self.w.ds(i),b.y_trg
-        with torch.no_grad(): s,r = M(b.z1, y),E(b.x_ref, y)
-        self.move(self.losses(b, lam, 'd', s), 'D'); self.move(self.losses(b, lam, 'd', r), 'D')
-        self.move(self.losses(b, lam, 'g', M(b.z1, y), M(b.z2, y)), 'G','F','E')
-        self.move(self.losses(b, lam, 'g', E(b.x_ref, y), E(b.x_ref2, y)), 'G')
+class Still(SimpleNamespace):
+    "A learner whose networks stay where they are: it collects the loss and the gradient of every turn"
+    def update(self, loss, *names):
+        self.turns.append((loss.detach(), slope(loss, *(getattr(self.n, k) for k in names))))
 
-@pytest.mark.parametrize('plain', [False, True])
-def test_pixel_stargan_in_the_original_order(ref, plain):
-    "Four turns that share fakes and the way down move every network as the textbook's four separate ones do, step after step"
-    from contextlib import nullcontext
-    from latent_style.kernels import plain_kernels
-    from latent_style.learner import Learner, adam
-    nets,b,w = pixel_setup(); book = Pixels(ref, nets, w)
-    opts = {k: adam(v, 1e-2 if k != 'F' else 1e-3, (0.,.99), 1e-4, decoupled=False) for k,v in nets.items()}
-    learn = Learner(nets, opts, lambda l,b: stargan.four_updates(l, b, w), lambda l: b, 3, device='cpu')
-    before = {k: torch.cat([p.detach().flatten() for p in v.parameters()]) for k,v in nets.items()}
-    with plain_kernels() if plain else nullcontext(): learn.fit()
-    for i in range(3): book.step(b, i)
-    move = lambda n,k: torch.cat([p.detach().flatten() for p in n[k].parameters()])-before[k]
-    e = {k: error(move(nets, k), move(book.n, k)) for k in 'FED'}
-    # biases before an instance norm have gradients of rounding errors, which Adam makes as large as any: they change nothing, so the generator is compared by what it makes
-    s = torch.randn(4, 8, dtype=torch.float64); start = pixel_setup()[0]['G'](b.x, s); e['G'] = error(nets['G'](b.x, s)-start, book.n['G'](b.x, s)-start)
-    print('relative errors of three steps of Adam: ' + ', '.join(f'{k} {v:.1e}' for k,v in e.items()))
-    assert max(e.values()) < 1e-9
+def turns_of(book, b, w, order):
+    "The textbook's loss and gradient of every turn, at the same weights"
+    s,other,r,other_r = textbook.pixel_styles(book, b)
+    d_lat,d_ref = (textbook.pixel_d_loss(book, b, v.detach(), w) for v in (s, r))
+    lat,ref = (textbook.pixel_g_loss(book, b, *pair, w, w.ds(0)) for pair in ((s, other), (r, other_r)))
+    of_d = [slope(loss, book.D) for loss in (d_lat, d_ref)]
+    of_g,of_gfe = slope(ref, book.G),slope(lat, book.G, book.F, book.E)
+    if order == 'original': return [(d_lat, of_d[0]), (d_ref, of_d[1]), (lat, of_gfe), (ref, of_g)]
+    joint = of_gfe.clone()
+    joint[:len(of_g)] += of_g               # a reference teaches the generator alone
+    return [((d_lat+d_ref)/2, sum(of_d)/2), (lat+ref, joint)]
 
+@on_both_networks
+@pytest.mark.parametrize('margin', [False, True])
 @pytest.mark.parametrize('order', ['original','joint'])
-def test_pixel_stargan_gradients(ref, order):
-    "Every gradient of the first step, without the optimizers in between"
-    nets,b,w = pixel_setup(); n = SimpleNamespace(**nets); got = []
-    class Still(SimpleNamespace):
-        def update(self, loss, *names): got.append((loss.item(), torch.cat([g.flatten() for g in torch.autograd.grad(loss, [p for k in names for p in nets[k].parameters()], retain_graph=True, materialize_grads=True)])))
-    stargan.ORDERS[order](Still(n=n, i=0), b, w)
-    book = Pixels(ref, nets, w); book.n = nets; M,E = nets['F'],nets['E']; y = b.y_trg
-    with torch.no_grad(): s,s2,r,r2 = M(b.z1, y),M(b.z2, y),E(b.x_ref, y),E(b.x_ref2, y)
-    d = [book.losses(b, 1.5, 'd', v) for v in (s, r)]; lat,path = book.losses(b, 1.5, 'g', M(b.z1, y), M(b.z2, y).detach()),book.losses(b, 1.5, 'g', r, r2)
-    g = lambda loss, names: torch.cat([v.flatten() for v in torch.autograd.grad(loss, [p for k in names for p in nets[k].parameters()], retain_graph=True, materialize_grads=True)])
-    G,FE = g(lat, 'G')+g(path, 'G'),g(lat, 'FE')
-    want = [(d[0], g(d[0], 'D')), (d[1], g(d[1], 'D')), (lat, g(lat, 'GFE')), (path, g(path, 'G'))] if order == 'original' else [((d[0]+d[1])/2, (g(d[0], 'D')+g(d[1], 'D'))/2), (lat+path, torch.cat([G, FE]))]
-    e = [(abs(a-v.item())/abs(v.item()), error(x, y)) for (a,x),(v,y) in zip(got, want)]
-    print(f'{order}: relative errors of losses and gradients ' + ', '.join(f'{a:.1e} {v:.1e}' for a,v in e))
-    assert len(got) == len(want) and max(max(p) for p in e) < 1e-9
+def test_pixel_stargan_gradients(order, margin, plain):
+    "Every loss and every gradient of the first step, without the optimizers in between"
+    nets,book,w,b = pixel_case(plain)
+    if margin: w.margin = middle_of(book, b)
+    learn = Still(n=SimpleNamespace(**nets), i=0, turns=[])
+    pixels.ORDERS[order](learn, b, w)
+    want = turns_of(book, b, w, order)
+    assert len(learn.turns) == len(want)
+    for (loss,gradient),(want_loss,want_gradient) in zip(learn.turns, want):
+        agree(loss=(loss, want_loss), gradient=(gradient, want_gradient))
+
+# OT-CFM
+
+def flow_case(plain, shared=True):
+    torch.manual_seed(0)
+    nets = dict(V=drawn(otcfm.networks(2, dim=32, n_blocks=4, n_s=32, shared=shared)['V'].double()))
+    plains = lambda: dict(V=textbook.FlowNetwork(6, 4, 32, 4, 7, 32, span=3 if shared else 1))
+    x0,x1 = torch.randn(2, 6, 4, 8, 8, dtype=torch.float64)
+    t,y = torch.rand(6, dtype=torch.float64),torch.tensor([0,1,0,1,0,1])
+    hidden = torch.tensor([True,False,False,True,False,False])
+    return nets,book_of(nets, plains, plain),(x0, x1, t, *otcfm.flow_labels(y, 'noise', 2), hidden)
+
+def flow_batch(x0, x1, t, y, null, hidden): return otcfm.Batch(x0, x1, t, torch.where(hidden, null, y))
+
+@on_both_networks
+@by_both_kernels
+@pytest.mark.parametrize('shared', [True, False])
+def test_otcfm(kernels, shared, plain):
+    "Loss, gradients and a translation with guidance"
+    nets,book,rows = flow_case(plain, shared)
+    V,x = nets['V'],rows[1]
+    with kernels():
+        loss = otcfm.cfm_loss(V, flow_batch(*rows)).mean()
+        ours = slope(loss, V)
+    want = textbook.flow_loss(book.V, *rows)
+    source,target = (otcfm.flow_labels(torch.tensor(y), 'noise', 2) for y in ([0,1,0,1,0,1],[1,0,1,0,1,0]))
+    with torch.no_grad():
+        with kernels(): made = otcfm.by_inversion(V, x, source, target, 5, 'euler', scale=2.)
+        want_made = textbook.flow_transfer(book.V, x, source[0], *target, 5, 2.)
+    assert error(want_made, x) > 1e-3
+    agree(loss=(loss, want), grad=(ours, slope(want, book.V)), transfer=(made, want_made))
+
+@on_both_networks
+def test_otcfm_steps(plain):
+    "With a gradient that is longer than it may be"
+    nets,book,rows = flow_case(plain)
+    steps = Steps(nets, book, lambda k,net: adam(net, 1e-3, (.9,.99), 1e-2),
+                  lambda k,net: torch.optim.AdamW(net.parameters(), 1e-3, (.9,.99), weight_decay=1e-2))
+    clip = .5*slope(textbook.flow_loss(book.V, *rows), book.V).norm().item()
+    steps.ours(lambda learn,batch: otcfm.step(learn, batch, clip), flow_batch(*rows))
+    for _ in range(3): textbook.flow_step(book, steps.book_opts, rows, clip)
+    agree(V=steps.changes('V', rows[1], rows[2], rows[3]))
+
+# Networks that the steps above do not reach
+
+def compare(net, plain, x, *args):
+    "What both networks make of `x`, and its gradients for `x` and for the weights"
+    carry(net, plain)
+    direction,out = None,[]
+    for f in (net, plain):
+        leaf = x.clone().requires_grad_()
+        made = f(leaf, *args)
+        direction = torch.randn_like(made) if direction is None else direction
+        loss = (made*direction).sum()
+        out.append((made, torch.autograd.grad(loss, leaf, retain_graph=True)[0], slope(loss, f)))
+    agree(**dict(zip(('output','input','weights'), zip(*out))))
+
+def pictures(n, size, c=3): return torch.rand(n, c, size, size, dtype=torch.float64)*2-1
+def styles(n, n_s=8): return torch.randn(n, n_s, dtype=torch.float64)
+
+@pytest.fixture
+def wide_way(monkeypatch):
+    "Wide layers take Winograd's way in float64 too, which is worth it in float32 only; the layers that did"
+    taken = []
+    def pays_anyway(x, w):
+        taken.append(pays(x.float(), w.float()))
+        return taken[-1]
+    for module in [m for name,m in sys.modules.items() if name.startswith('latent_style.')]:
+        if getattr(module, 'pays', None) is pays: monkeypatch.setattr(module, 'pays', pays_anyway)
+    return taken
+
+def test_wide_generator_of_latents(wide_way):
+    torch.manual_seed(0)
+    net = drawn(StyledGenerator(4, 8, 96, 2).double())
+    compare(net, textbook.StyledGenerator(4, 8, 96, 2), pictures(2, 10, 4), styles(2))
+    assert any(wide_way)
+
+def test_wide_cyclegan_generator(wide_way):
+    torch.manual_seed(0)
+    net = drawn(ResnetGenerator(ngf=96, n_blocks=2, conv='dense').double(), std=.02)
+    compare(net, textbook.CycleGenerator(4, 96, 2, 'dense', True, False), pictures(2, 10, 4))
+    assert any(wide_way)
+
+def test_wide_generator_of_pictures(wide_way):
+    torch.manual_seed(0)
+    net = PixelGenerator(32, 8, 192, width=192).double()
+    compare(net, textbook.PixelGenerator(32, 8, 192, 192), pictures(1, 32), styles(1))
+    assert any(wide_way)
+
+def test_generator_with_a_high_pass_skip():
+    torch.manual_seed(0)
+    masks = [pictures(2, 64, 1).abs() for _ in range(2)]
+    net,plain = PixelGenerator(64, 8, 16, w_hpf=2, width=4).double(),textbook.PixelGenerator(64, 8, 4, 16, w_hpf=2)
+    compare(net, plain, pictures(2, 64), styles(2), masks)
+
+@pytest.mark.parametrize('k', [1, 3, 9])
+def test_first_and_last_kernel(k):
+    torch.manual_seed(0)
+    conv = 'pointwise' if k == 1 else 'separable'
+    compare(drawn(ResnetGenerator(ngf=8, n_blocks=1, conv=conv, k=k).double()),
+            textbook.CycleGenerator(4, 8, 1, conv, True, False, k), pictures(2, 12, 4))
+
+def test_spectral_norm_follows_the_weights():
+    "In training every call takes one step of the power iteration"
+    torch.manual_seed(0)
+    net,plain = DomainDiscriminator(3, 4, 8).double(),textbook.latent_discriminator(3, 4, 8, True)
+    carry(net, plain)
+    x,y = pictures(2, 16, 4),torch.tensor([0,2])
+    for _ in range(3): agree(verdicts=(net(x, y), plain(x, y)))

@@ -1,0 +1,132 @@
+"""Two processes that share a batch do what one process does, for every method, in float64.
+
+In a second run the processes change places: the one that writes the log and the checkpoints then has the upper half of
+every batch, and what it writes must be the same."""
+import json, os, subprocess, sys
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import dedent
+
+import pytest, torch
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+
+ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
+PIXELS = ('stargan_pixels','train') if find_spec('latent_style.stargan_pixels') else ('stargan','train_pixels')
+CLOCK = {'time_sec','elapsed_total_sec','samples_per_sec','eta_sec','timestamp'}
+RATIOS = {'explained'}    # of two means, which every process takes over its own rows
+TINY = dict(n_steps=6, batch=4, device='cpu', precision='fp64', progress=False, log_every=3, sample_every=0)
+STARGAN = dict(r1_every=2, health_every=3, ema=.9)
+
+# name -> module, function, folder of the world, options. Both StarGANs are made so that some fakes of a batch, and not
+# others, differ by more than the margin of diversity: the latent one, whose margin is the default, by a wild `lr_f`.
+RUNS = dict(
+    cyclegan = ('cyclegan', 'train', 'latents', TINY | dict(
+        domains=['photo','anime'], ngf=8, n_blocks=1, ndf=8, w_id=.5, pool_size=5)),
+    stargan  = ('stargan', 'train', 'latents', TINY | STARGAN | dict(
+        width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, lr=.005, lr_f=.5, ds_decay=2.)),
+    pixels   = (*PIXELS, 'pictures/train', TINY | STARGAN | dict(
+        size=32, width=4, c_max=8, n_s=8, n_z=4, w_map=16, workers=0, ds_margin=.2)),
+    otcfm    = ('otcfm', 'train', 'latents', TINY | dict(
+        dim=32, n_blocks=2, n_s=32, buffer=16, lr=1e-3, warmup=2)))
+
+# What each of the two processes runs: all methods, with the processes in one order and in the other.
+SCRIPT = dedent('''
+    import importlib, json, sys
+    from pathlib import Path
+    import torch
+    from matplotlib.figure import Figure
+    from latent_style.learner import Learner
+
+    Figure.savefig = lambda *args, **kw: None       # curves take longer than these runs
+
+    build = Learner.__init__
+
+    def turned(learn, *args, **kw):
+        "A learner that was numbered the other way round: its share of the batch, and its place among all fakes"
+        build(learn, *args, **kw)
+        gather = learn.acc.gather
+        learn.rank = learn.world-1-learn.rank
+        learn.acc.gather = lambda x: torch.cat(gather(x).chunk(learn.world)[::-1])
+
+    world,runs,out = Path(sys.argv[1]),json.loads(sys.argv[2]),Path(sys.argv[3])
+    for name,(module,function,data,options) in runs.items():
+        train = getattr(importlib.import_module('latent_style.'+module), function)
+        for order,init in dict(straight=build, turned=turned).items():
+            Learner.__init__ = init
+            learn = train(world/data, out/f'{name}_{order}', **options)
+            seen = dict(processes=learn.acc.num_processes, rank=learn.rank, writes=learn.main, step=learn.i)
+            Path(out, f'{name}_{order}_{learn.acc.process_index}.json').write_text(json.dumps(seen))
+''')
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    "Pictures of two domains and their latents"
+    from latent_style.data import encode_folder
+    from latent_style.painted import paint_folder
+    folder = tmp_path_factory.mktemp('processes')
+    paint_folder(folder/'pictures', n_train=10, n_test=1, manners=('photo','anime'), size=64)
+    encode_folder(folder/'pictures/train', folder/'latents', codec='tiny', size=64, progress=False)
+    return folder
+
+@pytest.fixture(scope='module')
+def two(world):
+    "Folder with the runs of two processes"
+    script,out = world/'share.py',world/'two'
+    script.write_text(SCRIPT)
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
+    words = [*launch, script, world, json.dumps(RUNS), out]
+    done = subprocess.run(words, capture_output=True, text=True, env=ENV, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+@pytest.fixture(scope='module')
+def one(world):
+    "Function name -> folder of the run of one process, this one"
+    still = pytest.MonkeyPatch()
+    still.setattr(Figure, 'savefig', lambda *args, **kw: None)
+    @lru_cache
+    def run(name):
+        module,function,data,options = RUNS[name]
+        train = getattr(import_module('latent_style.'+module), function)
+        learn = train(world/data, world/'one'/name, **options)
+        assert learn.acc.num_processes == 1 and learn.i == 6
+        return world/'one'/name
+    yield run
+    still.undo()
+
+def tensors(run):
+    "Everything of the last checkpoint: weights, averages, moments of the optimizers, histories of fakes"
+    folder = run/'ckpt/step_00000006'
+    return load_file(folder/'weights.safetensors') | load_file(folder/'state.safetensors')
+
+def rows(run): return [json.loads(line) for line in (run/'log.jsonl').read_text().splitlines()]
+
+def close(a, b, what): torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9, msg=lambda m: f'{what}: {m}')
+
+def together(found):
+    "One vector for all weights of a network, and one for each kind of its optimizer's moments, which are far below 1"
+    parts = {}
+    for k,v in sorted(found.items()):
+        first,*_,last = k.split('.')
+        name = f'{".".join(k.split(".")[:2])} {last}' if first == 'opt' else first
+        parts.setdefault(name, []).append(v.double().flatten())
+    return {k: torch.cat(v) for k,v in parts.items()}
+
+@pytest.mark.parametrize('order', ['straight','turned'])
+@pytest.mark.parametrize('name', list(RUNS))
+def test_two_processes_do_what_one_does(one, two, name, order):
+    for process in (0,1):
+        seen = json.loads((two/f'{name}_{order}_{process}.json').read_text())
+        rank = process if order == 'straight' else 1-process
+        assert seen == dict(processes=2, rank=rank, writes=process == 0, step=6)
+    a,b = tensors(one(name)),tensors(two/f'{name}_{order}')
+    assert a.keys() == b.keys()
+    for k in a: close(b[k], a[k], k)
+    a,b = together(a),together(b)
+    for k in a: assert (b[k]-a[k]).norm() <= 1e-9*a[k].norm(), k
+    for row,want in zip(rows(two/f'{name}_{order}'), rows(one(name)), strict=True):
+        assert row.keys() == want.keys()
+        for k in want.keys()-CLOCK-RATIOS: assert row[k] == pytest.approx(want[k], rel=1e-9, abs=1e-9), k
