@@ -62,7 +62,8 @@ def distinct_codecs(codecs):
     if len(found) < 2: return {'': c for c in found.values()}
     return {f" [{getattr(c, 'id', f'{type(c).__name__} {i}')}]": c for i,c in enumerate(found.values())}
 
-yardstick_names = {'identity','floor','codec floor','real','real, codec','real split','real split, codec','truth, codec'}
+yardstick_names = {'identity','floor','codec floor','real','real, codec','real split','real split, codec',
+                   'truth, codec'}
 
 def is_yardstick(name): # of a row
     "Is this a row that needs no method?"
@@ -74,12 +75,12 @@ class Judge:
     def __init__(self, source,       # pictures (n,3,h,w) in [-1,1], a folder, or a `Gallery`
                  target,             # real pictures of the target domain, likewise
                  features,           # callable: pictures to features (n,d), for KID, Fréchet distance, coverage, probe
-                 perceptual=None,    # offers `taps` and `heads`, see `perceptual_distance`; `None`: `features`, if it does
+                 perceptual=None,    # offers `taps` and `heads`, as for `perceptual_distance`; `None`: `features`
                  clip=None,          # callable: unit vectors of CLIP
                  tokens=None,        # callable: tokens (n,t,d), for self-similarity
                  codec=None,         # adds the codec's rows
                  spare=None,         # other real target pictures: adds the rows of real pictures
-                 truth=None,         # true translations of the sources; of two folders pictures of one name belong together
+                 truth=None,         # true translations of the sources; in folders those of the same names
                  size=None,          # side to which folders are cropped
                  k=5,                # neighbours for precision and coverage
                  batch=16, cache=None, seed=0):
@@ -123,22 +124,30 @@ def _clip_numbers(judge, g, h):
     return dict(clip_content=clip_content(cx, c), clip_style=clip_style(c, c_target),
                 clip_direction=clip_direction(cx, c, c_source, c_target))
 
-@torch.no_grad()
-def _singles(judge, g, made_from, codec):
-    "Numbers for each picture of a gallery, and the features; `made_from` is `None` for translations of the sources"
-    h,ours,out = judge.g_source if made_from is None else made_from,made_from is None,{}
-    f,rec = g.features(judge.net),judge.source_through(codec)
-    if judge.per is not None:
-        out['content'] = perceptual_distance(g.x, h.x, judge.per, judge.batch)
-        if ours and rec is not None: out['content_codec'] = perceptual_distance(g.x, rec, judge.per, judge.batch)
-    out['ssim'] = ssim(g.x, h.x)
-    if judge.tokens is not None:
-        out['self_similarity'] = self_similarity_distance(g.features(judge.tokens), h.features(judge.tokens))
+def _content(judge, pics, source, rec): # pictures, what they were made from, what the codec leaves of that
+    "Perceptual distances of each pair"
+    if judge.per is None: return {}
+    named = dict(content=source) if rec is None else dict(content=source, content_codec=rec)
+    return {k: perceptual_distance(pics, x, judge.per, judge.batch) for k,x in named.items()}
+
+def _taken_for_target(judge, f, ours):
+    "Does the probe that has not seen its source take a picture for one of the target domain?"
     half = torch.arange(len(f)) % 2 if ours else torch.zeros(len(f))
-    out['style_probe'] = torch.where(half == 0, judge.probes[0](f), judge.probes[1](f)).double()
-    if judge.clip is not None: out |= _clip_numbers(judge, g, h)
-    if ours and judge.truth is not None: out['error'] = pixel_error(g.x, judge.truth)
-    return {k: v.double() for k,v in out.items()},f
+    return torch.where(half == 0, judge.probes[0](f), judge.probes[1](f))
+
+@torch.no_grad()
+def _singles(judge, pics, made_from, codec): # galleries; `made_from` is `None` for translations of the sources
+    "Numbers for each picture, and the features"
+    ours,source = made_from is None,judge.g_source if made_from is None else made_from
+    out = _content(judge, pics.x, source.x, judge.source_through(codec) if ours else None)
+    out['ssim'] = ssim(pics.x, source.x)
+    if judge.tokens is not None:
+        out['self_similarity'] = self_similarity_distance(*(v.features(judge.tokens) for v in (pics,source)))
+    feats = pics.features(judge.net)
+    out['style_probe'] = _taken_for_target(judge, feats, ours)
+    if judge.clip is not None: out |= _clip_numbers(judge, pics, source)
+    if ours and judge.truth is not None: out['error'] = pixel_error(pics.x, judge.truth)
+    return {k: v.double() for k,v in out.items()},feats
 
 # %% ../nbs/workshop/compare.ipynb #00000010
 _of_pairs = {'content','ssim','self_similarity','clip_content','clip_direction'}    # numbers that need two pictures
@@ -217,7 +226,8 @@ def over_seeds(rows, groups): # of methods; dict name -> group
     for g in dict.fromkeys(groups.values()):
         own = [r for r in rows if groups.get(r['row']) == g]
         if len(own) < 2: continue
-        out += [dict(method=g, metric=c) | _spread([r[c] for r in own]) for c in own[0] if c not in _no_means]
+        shared = [c for c in own[0] if c not in _no_means and all(c in r for r in own)]
+        out += [dict(method=g, metric=c) | _spread([r[c] for r in own]) for c in shared]
     return out
 
 _not_settings = {'seed','path','device','progress','trackers','sample_every','ckpt_every','log_every','health_every',
@@ -242,7 +252,9 @@ def same_columns(rows):
 def _differences(judge, hung, singles, against, n_boot):
     "Every method minus the reference, on the same pictures"
     out = Table()
-    def add(name, metric, d): out.append(dict(method=name, against=against, metric=metric, difference=d[0], lo=d[1], hi=d[2]))
+    def add(name, metric, interval):
+        named = dict(method=name, against=against, metric=metric)
+        out.append(named | dict(zip(('difference','lo','hi'), interval)))
     def column(name, metric): return torch.tensor([s[metric] for s in singles[name]], dtype=torch.float64)
     for k in hung:
         if k == against: continue
@@ -263,7 +275,7 @@ def compare(judge,         # `Judge`
             against=None,  # name of the reference; `None`: the first
             n_boot=1000,
             groups={},     # dict name -> group, for runs that differ in their seed only: adds means over the seeds
-            answers={},    # dict name -> answers (k,n,3,h,w) to the first n sources: adds `diversity`, their mean distance
+            answers={},    # dict name -> answers (k,n,3,h,w) to the first n sources: adds their `diversity`
             codecs={},     # dict name -> codec of the method, where it is not the judge's
            ):
     "Table of all methods and yardsticks, table of differences, tables of single pictures, pictures"
@@ -282,10 +294,9 @@ def compare(judge,         # `Judge`
 # %% ../nbs/workshop/compare.ipynb #0000001e
 def _one(pic): return pic[None] if pic.ndim == 3 else pic
 
-def _twice(f, pic, net):
-    "A number of two pictures that needs more than one pair"
-    fx,fy = (features_from(torch.cat([p,p]), net)[:2] for p in pic)
-    return f(fx, fy)[0].item()
+def _twice(number, pair, net):
+    "A number of one pair, from a function that wants two"
+    return number(*(features_from(torch.cat([p,p]), net) for p in pair))[0].item()
 
 def judge_one(source, made, net, # pictures (3,h,w) or (1,3,h,w); offers `taps` and `heads`
               codec=None, truth=None, tokens=None, clip=None):
@@ -293,13 +304,13 @@ def judge_one(source, made, net, # pictures (3,h,w) or (1,3,h,w); offers `taps` 
     source,pics = _one(source),{'translation': _one(made)}
     if codec is not None: pics['codec alone'] = round_trip(codec, source)
     def row(name, pic):
-        r = dict(row=name, content=perceptual_distance(pic, source, net).item(), ssim=ssim(pic, source).item())
+        out = dict(row=name, content=perceptual_distance(pic, source, net).item(), ssim=ssim(pic, source).item())
         if tokens is not None:
             both = (features_from(p, tokens) for p in (pic,source))
-            r['self_similarity'] = self_similarity_distance(*both).item()
-        if clip is not None: r['clip_content'] = _twice(clip_content, (source,pic), clip)
-        if truth is not None: r['error'] = pixel_error(pic, _one(truth)).item()
-        return r
+            out['self_similarity'] = self_similarity_distance(*both).item()
+        if clip is not None: out['clip_content'] = _twice(clip_content, (source,pic), clip)
+        if truth is not None: out['error'] = pixel_error(pic, _one(truth)).item()
+        return out
     return Table(row(k, p) for k,p in pics.items())
 
 # %% ../nbs/workshop/compare.ipynb #00000021

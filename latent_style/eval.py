@@ -294,15 +294,15 @@ def frechet_distance(f1, f2,    # features (n1,d) and (n2,d)
                      warn=True, # say so when there are fewer samples than dimensions
                     ):
     "Fréchet distance of the Gaussians fitted to two sets of features"
-    f1,f2 = as_features(f1),as_features(f2)
-    n,dim = min(len(f1), len(f2)),f1.shape[1]
+    x,y = as_features(f1),as_features(f2)
+    n,dim = min(len(x), len(y)),x.shape[1]
     if warn and n <= dim:
         warnings.warn(f'Fréchet distance of {n} samples in {dim} dimensions: biased upwards; '
                       'compare only with rows of the same N, or read KID')
-    r1,r2 = cov_root(f1),cov_root(f2)
-    apart = (f1.mean(0)-f2.mean(0)).square().sum()
-    root = torch.linalg.svdvals(r1@r2.T).sum()
-    return max(0., (apart + r1.square().sum() + r2.square().sum() - 2*root).item())
+    rx,ry = cov_root(x),cov_root(y)
+    apart = (x.mean(0)-y.mean(0)).square().sum()
+    root = torch.linalg.svdvals(rx@ry.T).sum()
+    return max(0., (apart + rx.square().sum() + ry.square().sum() - 2*root).item())
 
 # %% ../nbs/06_eval.ipynb #0000003f
 def frechet_from_stats(mu1, cov1, # mean (d,) and covariance (d,d)
@@ -369,16 +369,16 @@ def linear_probe(f,        # features (n,d) of pictures whose domain is known
                  ridge=.1, # weight of the penalty, in units of one sample's share
                 ):
     "A function from features (m,d) to domains (m,): class-balanced ridge regression on one-hot labels"
-    f,y = as_features(f),torch.as_tensor(y)
-    if len(f) != len(y) or len(y.unique()) < 2:
-        raise ValueError(f'a probe needs a label for each of its {len(f)} pictures and two domains or more, '
+    known,y = as_features(f),torch.as_tensor(y)
+    if len(known) != len(y) or len(y.unique()) < 2:
+        raise ValueError(f'a probe needs a label for each of its {len(known)} pictures and two domains or more, '
                          f'got {len(y)} labels of {len(y.unique())}')
-    mean,std = f.mean(0),f.std(0).clamp(min=1e-6)
-    wide = lambda f: torch.cat([(f.double()-mean)/std, torch.ones(len(f), 1).double()], 1)
-    x,t = wide(f),F.one_hot(y).double()
+    mean,std = known.mean(0),known.std(0).clamp(min=1e-6)
+    wide = lambda v: torch.cat([(v.double()-mean)/std, torch.ones(len(v), 1).double()], 1)
+    x,t = wide(known),F.one_hot(y).double()
     c = (1/t.sum(0).clamp(min=1))[y][:,None]/t.shape[1]
     w = torch.linalg.solve(x.T@(c*x) + ridge*torch.eye(x.shape[1]).double(), x.T@(c*t))
-    return lambda f: (wide(f)@w).argmax(1)
+    return lambda v: (wide(v)@w).argmax(1)
 
 # %% ../nbs/06_eval.ipynb #00000052
 def _perceptual(pics, made_from, net):
@@ -415,13 +415,14 @@ def report_rows(source,     # source test pictures (n,3,h,w) in [-1,1], or a fol
                 features,   # callable: pictures to features (n,d)
                 codec=None, target_train=None, size=None, seed=0):
     "Every method and every yardstick against the target's test pictures"
-    source,target,target_train = [p if p is None else as_pictures(p, size) for p in (source,target,target_train)]
+    given = (source,target,target_train)
+    source,target,target_train = [None if pics is None else as_pictures(pics, size) for pics in given]
     ref = features_of(features, target)
     if len(ref) <= ref.shape[1]:
         warnings.warn(f'{len(ref)} target pictures, {ref.shape[1]} features: the Fréchet column is biased upwards; '
                       'compare rows of the same n, and read KID')
-    pics = translations_of(translated, source, size)
-    rows = [_row(k, p, ref, features, source, seed) for k,p in pics.items()]
+    methods = translations_of(translated, source, size)
+    rows = [_row(k, pics, ref, features, source, seed) for k,pics in methods.items()]
     return Table(rows + reference_rows(source, target, features, codec, target_train, seed))
 
 # %% ../nbs/06_eval.ipynb #00000059

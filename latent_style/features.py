@@ -31,7 +31,7 @@ def _need(what, make):
 
 # %% ../nbs/workshop/features.ipynb #0000000a
 class Lpips(nn.Module):
-    "LPIPS of Zhang et al. (2018), version 0.1, for `perceptual_distance`: torchvision's trunk, heads of the package `lpips`"
+    "LPIPS of Zhang et al. (2018), version 0.1, for `perceptual_distance`: torchvision's trunk, the heads of `lpips`"
     def __init__(self, net='alex',     # 'alex', 'vgg' or 'squeeze'
                  pretrained=True):     # False: a random trunk, for tests
         super().__init__()
@@ -53,7 +53,7 @@ def _resizer(): return optional('cleanfid.resize', 'eval').make_resizer('PIL', F
 
 class InceptionFeatures(nn.Module):
     "Features (n,2048) for FID and KID, with clean-fid's network and resizing (Parmar et al. 2022)"
-    def __init__(self, folder=None,    # with inception-2015-12-05.pt; `None`: where clean-fid keeps it, or downloads it to
+    def __init__(self, folder=None,    # with inception-2015-12-05.pt; `None`: where clean-fid keeps or downloads it
                  net=None):            # another network on (b,3,299,299) in 0..255
         super().__init__()
         inception,place = optional('cleanfid.inception_torchscript', 'eval').InceptionV3W,str(folder or '/tmp')
@@ -114,7 +114,7 @@ class TapTokens(nn.Module):
 NETS = dict(random=RandomFeatures, squeeze=SqueezeFeatures, inception=InceptionFeatures, alex=lambda: Lpips('alex'),
             vgg=lambda: Lpips('vgg'), clip=ClipFeatures, dino=DinoTokens)
 
-def net_from(name): # random, squeeze:FOLDER, inception, alex, vgg, clip, dino; a folder may follow inception, clip, dino
+def net_from(name): # a key of `NETS`; squeeze:FOLDER, and inception:, clip:, dino: with a folder or without
     "A feature net by its name"
     kind,_,path = str(name).partition(':')
     if kind not in NETS:
@@ -155,8 +155,8 @@ def net_id(net): # callable that gives features
     "Class of a feature net and a hash of its layers, settings and weights; `None` for what cannot be told, a function"
     if not isinstance(net, nn.Module) or any(map(_nameless, net.modules())): return None
     layers = [x for name,m in net.named_modules() for x in (name, type(m).__qualname__, _settings(m))]
-    weights = [x for k,v in sorted(net.state_dict().items()) for x in (k, v.detach().cpu().contiguous().float())]
-    return f'{type(net).__name__}-{_digest(*layers, *[x.numpy().tobytes() if torch.is_tensor(x) else x for x in weights])}'
+    weights = [x for k,v in sorted(net.state_dict().items()) for x in (k, v.detach().cpu().float().numpy().tobytes())]
+    return f'{type(net).__name__}-{_digest(*layers, *weights)}'
 
 # %% ../nbs/workshop/features.ipynb #00000020
 def in_batches(f, x, batch=16): # function of a batch; its input (n,...)
@@ -255,21 +255,22 @@ class Gallery:
 def without_suffix(name): # of a picture in its folder
     return Path(name).with_suffix('').as_posix()
 
-def _matched(g, other, what):
-    "The pictures of gallery `g` that have the names of the gallery `other`, in that order"
-    if not (g.files and other.files):
-        if len(g) == len(other): return g
-        raise ValueError(f'{what}: {len(g)} pictures for {len(other)} sources')
-    at = {without_suffix(n): f for n,f in zip(g.names, g.files)}
-    missing = [n for n in other.names if without_suffix(n) not in at]
+def _matched(gallery, other, what):
+    "The pictures of a gallery that have the names of the gallery `other`, in that order"
+    if not (gallery.files and other.files):
+        if len(gallery) == len(other): return gallery
+        raise ValueError(f'{what}: {len(gallery)} pictures for {len(other)} sources')
+    known = {without_suffix(n): f for n,f in zip(gallery.names, gallery.files)}
+    missing = [n for n in other.names if without_suffix(n) not in known]
     if missing:
         some = ', '.join(missing[:4]) + ' …'*(len(missing) > 4)
-        raise ValueError(f'{what} {g.place}: {len(missing)} of {len(other)} sources '
+        raise ValueError(f'{what} {gallery.place}: {len(missing)} of {len(other)} sources '
                          f'have no picture of the same name here: {some}')
-    files = [at[without_suffix(n)] for n in other.names]
-    return g if files == g.files else g.of(files)
+    files = [known[without_suffix(n)] for n in other.names]
+    return gallery if files == gallery.files else gallery.of(files)
 
-def as_gallery(pics, size=None, batch=16, cache=None, n=None): # pictures, a folder, a list of files, a gallery or `None`
+def as_gallery(pics, # pictures, a folder, a list of files, a gallery or `None`
+               size=None, batch=16, cache=None, n=None):
     "A `Gallery` of what is not one yet"
     return pics if pics is None or isinstance(pics, Gallery) else Gallery(pics, size, batch, cache, n)
 

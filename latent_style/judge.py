@@ -17,7 +17,8 @@ from .compare import (Judge, checkpoint_curve, compare, distinct_codecs, judge_o
                                   same_but_seed)
 from .data import generator, save_picture
 from .eval import Table, picture_files, read_cropped
-from .features import Gallery, Moments, as_gallery, codec_key, features_from, in_batches, net_from, without_suffix
+from .features import (Gallery, Moments, as_gallery, codec_key, features_from, in_batches, net_from,
+                                   without_suffix)
 from .learner import pick_checkpoint
 from .matrix import matrix, means_of, protocol
 from .report import folder_name, plot_curve, protocol_files, save_comparison, save_matrix, short
@@ -49,7 +50,8 @@ def target_domain(to, target, translators):
     known = [[str(d) for d in getattr(t, 'domains', ())] for t in translators.values()]
     for part in reversed(Path(target).resolve().parts):
         if all(part in ds for ds in known): return part
-    raise ValueError(f'missing: --to, the name of the target domain; the path {target} names none of {", ".join(known[0])}')
+    raise ValueError(f'missing: --to, the name of the target domain; '
+                     f'the path {target} names none of {", ".join(known[0])}')
 
 def direction_of(t, to):
     "A2B or B2A where there are two domains"
@@ -72,6 +74,10 @@ def _nets(features, **others):
         warnings.warn('random features: rows of one table can be compared, the scale means nothing. '
                       '--features squeeze:FOLDER, inception or clip say more')
     return {k: net_from(v) if isinstance(v, (str,Path)) else v for k,v in dict(features=features, **others).items()}
+
+def _own_folder(out, name, translators):
+    "Several translators get a folder each"
+    return Path(out)/folder_name(name) if len(translators) > 1 else Path(out)
 
 def _domains_in(folder):
     "Domain -> folder"
@@ -97,11 +103,11 @@ def evaluate(translators,     # dict name -> translator
              to=None,         # name of the target domain; `None`: the domain that the path of `target` names
              spare=None,      # folder of other real target pictures, for the row of real pictures
              truth=None,      # folder of true translations with the names of the sources, where they are known
-             features='random',  # random, squeeze:FOLDER, inception, clip, dino, alex or vgg, or inception:FOLDER and so on
+             features='random',  # random, squeeze:FOLDER, inception, clip, dino, alex or vgg, see `net_from`
              perceptual=None, # net for the distance to the source: alex, vgg, squeeze:FOLDER; `None`: `features`
              clip=None,       # clip or clip:FOLDER
              tokens=None,     # dino or dino:FOLDER, for self-similarity
-             size=None,       # side to which pictures are cropped, 0: as they are; `None`: that of a run on pixels, else 256
+             size=None,       # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
              n=None,          # only so many sources
              out='evaluation',# folder for tables, summary.json, pictures and report.html
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
@@ -161,6 +167,15 @@ def _all_means(matrices, translators):
                 yardsticks[name] = dict(run='–', **r | dict(row=name))
     return Table([*rows, *yardsticks.values()])
 
+# %% ../nbs/workshop/judge.ipynb #0000001c
+def _say_means(matrices, translators, out):
+    "Print and write what all pairs have in common"
+    means = _all_means(matrices, translators)
+    for name in ('means.md','means.csv'): means.save(Path(out)/name)
+    for m in matrices.values():
+        if len(matrices) == 1 and 'truth' in m.tables: print(f"{m.tables['truth']}\n")
+    print(short(means), f'\nwritten to {out}/', sep='\n')
+
 def _same_scenes(folders):
     "Do all folders hold pictures of the same names?"
     return len({tuple(sorted(without_suffix(f.relative_to(d)) for f in picture_files(d))) for d in folders}) == 1
@@ -168,8 +183,8 @@ def _same_scenes(folders):
 def _all_folders(translators, source, truth):
     "Domain -> folder of its test pictures"
     if truth and Path(truth).resolve() != Path(source).resolve():
-        raise ValueError(f'--truth {truth}: for a folder of domains the only truth known is the same folder ({source}), '
-                         'where pictures of one name are one scene')
+        raise ValueError(f'--truth {truth}: for a folder of domains the only truth known is the same folder '
+                         f'({source}), where pictures of one name are one scene')
     there = _domains_in(source)
     for k,t in translators.items():
         missing = [d for d in t.domains if d not in there]
@@ -179,47 +194,46 @@ def _all_folders(translators, source, truth):
         raise ValueError(f'--truth {truth}: the folders of the domains do not hold pictures of the same names')
     return folders
 
-# %% ../nbs/workshop/judge.ipynb #0000001c
+# %% ../nbs/workshop/judge.ipynb #0000001d
 def evaluate_all(translators,  # dict name -> translator
                  source,       # folder with a folder of test pictures for each domain
                  truth=None,   # the same folder, if pictures of one name show one scene
                  spare=None,   # folder with folders of other real pictures
                  features='random', perceptual=None, clip=None, tokens=None,   # nets, see `evaluate`
-                 size=None,    # side to which pictures are cropped, 0: as they are; `None`: that of a run on pixels, else 256
+                 size=None,    # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
                  n=None,       # only so many sources of each domain
                  out='evaluation', # folder; several translators get one inside it each
                  cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
                  batch=8, seed=0, notes={}):
     "Every domain to every other: a matrix for each translator, and a table of their means"
-    folders,nets = _all_folders(translators, source, truth),_nets(features, perceptual=perceptual, clip=clip, tokens=tokens)
+    folders = _all_folders(translators, source, truth)
+    nets = _nets(features, perceptual=perceptual, clip=clip, tokens=tokens)
     keep = dict(size=side_for(translators, size), cache=cache or home_cache())
-    pics = {d: Gallery(f, n=n, **keep) for d,f in folders.items()}
+    pics = {d: Gallery(folder, n=n, **keep) for d,folder in folders.items()}
     far = {d: Gallery(Path(spare)/d, **keep) for d in folders if (Path(spare)/d).is_dir()} if spare else None
-    told,matrices = dict(source=str(source)) | (dict(spare=str(spare)) if spare else {}),{}
+    told,done = {k: str(v) for k,v in dict(source=source, spare=spare).items() if v},{}
     for k,t in translators.items():
-        m = matrices[k] = matrix(_directed(t, batch), {d: pics[d] for d in t.domains}, truths=bool(truth), spare=far,
-                                 codec=t.codec, batch=batch, seed=seed, **nets)
-        m.about |= dict(runs=_noted(notes, [k]), folders=told)
-        save_matrix(m, Path(out)/(folder_name(k) if len(translators) > 1 else ''), f'{k}: every source, every target')
-    means = _all_means(matrices, translators)
-    for f in ('means.md','means.csv'): means.save(Path(out)/f)
-    if len(translators) == 1 and 'truth' in m.tables: print(m.tables['truth'], '')
-    print(short(means), f'\nwritten to {out}/', sep='\n')
-    return matrices
+        done[k] = matrix(_directed(t, batch), {d: pics[d] for d in t.domains}, truths=bool(truth), spare=far,
+                         codec=t.codec, batch=batch, seed=seed, **nets)
+        done[k].about |= dict(runs=_noted(notes, [k]), folders=told)
+        save_matrix(done[k], _own_folder(out, k, translators), f'{k}: every source, every target')
+    _say_means(done, translators, out)
+    return done
 
-# %% ../nbs/workshop/judge.ipynb #00000020
+# %% ../nbs/workshop/judge.ipynb #00000021
 def evaluate_one(translators,  # dict name -> translator
                  picture,      # file
                  to=None,      # name of the target domain; `None`: the translator's own choice
                  truth=None,   # file of the true translation
                  perceptual='random', # net for the distance to the source: alex, vgg, squeeze:FOLDER
                  clip=None, tokens=None, # further nets, see `evaluate`
-                 size=None,    # side to which it is cropped, 0: as it is; `None`: that of a run on pixels, else 256
+                 size=None,    # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
                  out='evaluation', # folder for translations and tables
                  batch=8, notes={}):
     "A table and a translation by each translator"
     nets,side = _nets(perceptual, clip=clip, tokens=tokens),side_for(translators, size)
-    net,source,known = nets.pop('features'),read_cropped(picture, side),None if truth is None else read_cropped(truth, side)
+    net,source = nets.pop('features'),read_cropped(picture, side)
+    known = None if truth is None else read_cropped(truth, side)
     tables,noted = {},_noted(notes, translators)
     for k,t in translators.items():
         made = pictures_of(t, source[None], to, batch)
@@ -231,7 +245,7 @@ def evaluate_one(translators,  # dict name -> translator
     print(f'written to {out}/')
     return tables
 
-# %% ../nbs/workshop/judge.ipynb #00000023
+# %% ../nbs/workshop/judge.ipynb #00000024
 def drawing(t, name=''):
     "The translator, if it draws styles; an error for one that does not"
     if hasattr(t, 'mean_style'): return t
@@ -257,17 +271,17 @@ def evaluate_styles(translators,  # dict name -> translator that draws styles
                     answers=10,   # to each source
                     features='random', # net for the distance of crowds, see `evaluate`
                     perceptual=None,   # net for the distance of answers; `None`: `features`
-                    size=None,    # side to which pictures are cropped, 0: as they are; `None`: that of a run on pixels, else 256
+                    size=None,    # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
                     n=None,       # only so many sources of each domain
                     out='evaluation', # folder; several translators get one inside it each
                     cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
                     batch=8, notes={}):
     "Several answers to every source in every direction: how different they are, and how good"
-    nets,keep = _nets(features, perceptual=perceptual),dict(size=side_for(translators, size), cache=cache or home_cache())
-    tables,own_scale = {},features == 'random'
+    keep = dict(size=side_for(translators, size), cache=cache or home_cache())
+    nets,tables,own_scale = _nets(features, perceptual=perceptual),{},features == 'random'
     for k,t in translators.items():
-        to = Path(out)/(folder_name(k) if len(translators) > 1 else '')
-        src,real = ({d: Gallery(Path(f)/d, n=m, **keep) for d in drawing(t, k).domains} for f,m in ((source,n),(target,None)))
+        domains,to = drawing(t, k).domains,_own_folder(out, k, translators)
+        src,real = ({d: Gallery(Path(f)/d, n=m, **keep) for d in domains} for f,m in ((source,n),(target,None)))
         for mode in ('latent','reference'):
             table = tables[k,mode] = protocol(_answers(t, mode, src, batch), src, real, **nets, k=answers, batch=batch)
             if not own_scale: protocol_files(table, to, notes.get(k, {}).get('step', 0), mode)
@@ -276,7 +290,7 @@ def evaluate_styles(translators,  # dict name -> translator that draws styles
     print(f'written to {out}/' + ', without FID_ and LPIPS_ files, since random features have another scale'*own_scale)
     return tables
 
-# %% ../nbs/workshop/judge.ipynb #00000027
+# %% ../nbs/workshop/judge.ipynb #00000028
 def precompute(folders,          # one or several folders of pictures
                features='random',# see `evaluate`
                size=256,         # side to which they are cropped; none: as they are

@@ -48,11 +48,12 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
            pairs=None,  # only these (source, target)
            size=None, batch=16, cache=None,
            **kw):       # options of `Judge`
-    "`tables`: dict metric -> table; `rows` of all pairs; `confusion`; `singles`: dict pair -> table; `about`, `pictures`"
+    "`tables` by metric, `rows` of all pairs, `confusion`, `singles` and `pictures` by pair, `about`"
     hung,far = (_galleries(p, size, batch, cache) for p in (pictures,spare or {}))
     rows,singles,made,about = [],{},{},{}
     for a,b in pairs or [(a,b) for a in hung for b in hung if a != b]:
-        judge = Judge(hung[a], hung[b], features, truth=hung[b] if truths else None, spare=far.get(b), batch=batch, **kw)
+        truth = hung[b] if truths else None
+        judge = Judge(hung[a], hung[b], features, truth=truth, spare=far.get(b), batch=batch, **kw)
         made[a,b] = in_batches(lambda x: translate(x, a, b), hung[a].x, batch)
         r,singles[a,b] = judge.row('translated', made[a,b])
         rows += [dict(source=a, target=b, **r) for r in [r,*judge.yardsticks()]]
@@ -61,16 +62,16 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
                            rows=same_columns(rows), singles=singles, pictures=made,
                            sources={d: g.x for d,g in hung.items()}, about=about)
 
-def means_of(m): # of `matrix`
+def means_of(squares): # of `matrix`
     "Mean over all pairs of every row; intervals of single pairs are left out"
     skip = ('source','target','row','n','kid_lo','kid_hi','kid_std','truth_lo','truth_hi')
     def mean(name, c):
-        v = [r[c] for r in m.rows if r['row'] == name and r.get(c) is not None]
+        v = [r[c] for r in squares.rows if r['row'] == name and r.get(c) is not None]
         return sum(v)/len(v) if v else None
     def line(name):
-        pairs = sum(r['row'] == name for r in m.rows)
-        return dict(row=name, pairs=pairs, **{c: mean(name, c) for c in m.rows[0] if c not in skip})
-    return Table(map(line, dict.fromkeys(r['row'] for r in m.rows)))
+        pairs = sum(r['row'] == name for r in squares.rows)
+        return dict(row=name, pairs=pairs, **{c: mean(name, c) for c in squares.rows[0] if c not in skip})
+    return Table(map(line, dict.fromkeys(r['row'] for r in squares.rows)))
 
 # %% ../nbs/workshop/matrix.ipynb #0000000f
 def _mean_line(rows, k):

@@ -249,22 +249,27 @@ def _matrix_grid(m, path):
     def line(a): return [m.sources[a][0], *[m.pictures.get((a,b), empty)[0] for b in domains]]
     show_grid([line(a) for a in domains], rows=domains, titles=['source', *[f'to {d}' for d in domains]], save=path)
 
-def save_matrix(m, path, title='Matrix'): # of `matrix`; folder
-    "Write tables, single pictures, the picture of all pairs and a page"
-    path,means = Path(path),means_of(m)
-    path.mkdir(parents=True, exist_ok=True)
-    m.rows.save(path/'pairs.csv')
-    for f in ('table.md','table.csv'): means.save(path/f)
-    Table(dict(source=a, target=b, **r) for (a,b),s in m.singles.items() for r in s).save(path/'metrics.csv')
-    m.confusion.save(path/'confusion.csv')
+def _matrix_tables(m, path, title):
+    means,singles = means_of(m),Table(dict(source=a, target=b, **r) for (a,b),s in m.singles.items() for r in s)
+    tables = {'pairs.csv': m.rows, 'table.md': means, 'table.csv': means, 'metrics.csv': singles,
+              'confusion.csv': m.confusion}
+    for name,table in tables.items(): table.save(path/name)
     _save_json(path/'summary.json', dict(title=title, matrix_breakdown=_breakdown(m), means=list(means),
                                          confusion=list(m.confusion), about=m.about))
+
+def _matrix_page(m, path, title):
+    tables = {'Means over pairs': means_of(m), 'Taken for': m.confusion} | m.tables
+    shown = {k: short(v) for k,v in tables.items() if not k.endswith(('_lo','_hi','_std'))}
+    images = [('First test picture of each domain', path/'grid.png'),('Matrices', path/'matrix.png')]
+    report_html(path/'report.html', title, shown, options=m.about, images=images)
+
+def save_matrix(m, path, title='Matrix'): # of `matrix`; folder
+    "Write tables, single pictures, the picture of all pairs and a page"
+    path = Path(path)
+    _matrix_tables(m, path, title)
     _matrix_grid(m, path/'grid.png')
     heat_map(m, path/'matrix.png')
-    squares = {k: short(v) for k,v in m.tables.items() if not k.endswith(('_lo','_hi','_std'))}
-    report_html(path/'report.html', title, {'Means over pairs': short(means), 'Taken for': short(m.confusion)} | squares,
-                options=m.about,
-                images=[('First test picture of each domain', path/'grid.png'),('Matrices', path/'matrix.png')])
+    _matrix_page(m, path, title)
     return path
 
 # %% ../nbs/workshop/report.ipynb #0000001c

@@ -33,12 +33,13 @@ def run_name(over): # options of one run that differ
 
 def runs_of(over): # a dict of lists (see `grid`), or a list of dicts
     "List of (name, options) of all runs"
-    overs = grid(**over) if isinstance(over, dict) else [dict(o) for o in over]
-    names = [run_name(o) for o in overs]
+    overs = grid(**over) if isinstance(over, dict) else [dict(own) for own in over]
+    names = [run_name(own) for own in overs]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise ValueError(f'two runs would share the folder {twice[0]!r}: their options are the same, or give them a name')
-    return [(name, {k:v for k,v in o.items() if k != 'name'}) for name,o in zip(names, overs)]
+        raise ValueError(f'two runs would share the folder {twice[0]!r}: their options are the same, '
+                         'or give them a name')
+    return [(name, {k:v for k,v in own.items() if k != 'name'}) for name,own in zip(names, overs)]
 
 # %% ../nbs/workshop/sweep.ipynb #0000000c
 def _known(train, options, where):
