@@ -3,18 +3,21 @@
     python bench/eval_speed.py [--n 200] [--d 2048] [--large]     # --large adds N=2000 (clean-fid's part takes minutes)
 """
 import os
-for k,v in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2', OPENBLAS_NUM_THREADS='2').items(): os.environ.setdefault(k, v)
+THREADS = dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2', OPENBLAS_NUM_THREADS='2')
+for k,v in THREADS.items(): os.environ.setdefault(k, v)
 import argparse, time
 import numpy as np, torch
 from cleanfid.fid import frechet_distance as clean_frechet, kernel_distance as clean_kernel
-from latent_style.eval import Table, frechet_distance, kid
+from latent_style.eval import frechet_distance, kid
 
 def timed(f, repeat=1):
     "Result, and the least wall and CPU seconds of a call"
     best = []
     for _ in range(repeat):
-        t,c = time.perf_counter(),time.process_time(); r = f(); best.append((time.perf_counter()-t, time.process_time()-c))
-    return r,*min(best)
+        wall,cpu = time.perf_counter(),time.process_time()
+        result = f()
+        best.append((time.perf_counter()-wall, time.process_time()-cpu))
+    return result,*min(best)
 
 def clean_fid(a, b):
     "As clean-fid does it from features: mean, covariance, matrix root"
@@ -29,14 +32,22 @@ def rows(n, d, repeat):
     pairs = dict(frechet=(lambda: frechet_distance(f1, f2, warn=False), lambda: clean_fid(a, b)),
                  kid=(lambda: kid(f1, f2, subset_size=n)['kid'], lambda: clean_kernel(a, b, 100, n)))
     for name,(ours,theirs) in pairs.items():
-        (v,t,c),(v2,t2,c2) = timed(ours, repeat),timed(theirs)
-        yield dict(metric=name, n=n, d=d, ours_s=t, clean_fid_s=t2, ratio=t2/t, ours_cpu_s=c, clean_fid_cpu_s=c2, cpu_ratio=c2/c, relative_difference=abs(v-v2)/abs(v2))
+        (value,wall,cpu),(value2,wall2,cpu2) = timed(ours, repeat),timed(theirs)
+        yield dict(metric=name, n=n, d=d, ours_s=wall, clean_fid_s=wall2, ratio=wall2/wall, ours_cpu_s=cpu,
+                   clean_fid_cpu_s=cpu2, cpu_ratio=cpu2/cpu, relative_difference=abs(value-value2)/abs(value2))
+
+def options():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--n', type=int, default=200)
+    p.add_argument('--d', type=int, default=2048)
+    p.add_argument('--large', action='store_true')
+    p.add_argument('--repeat', type=int, default=3)
+    p.add_argument('--threads', type=int, default=2)
+    return p.parse_args()
 
 if __name__ == '__main__':
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--n', type=int, default=200); p.add_argument('--d', type=int, default=2048)
-    p.add_argument('--large', action='store_true'); p.add_argument('--repeat', type=int, default=3); p.add_argument('--threads', type=int, default=2)
-    o = p.parse_args(); torch.set_num_threads(o.threads)
+    o = options()
+    torch.set_num_threads(o.threads)
     for n in (o.n,2000) if o.large else (o.n,):
         for r in rows(n, o.d, o.repeat):
             print(', '.join(f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k,v in r.items()), flush=True)

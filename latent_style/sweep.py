@@ -11,14 +11,16 @@ from itertools import product
 from pathlib import Path
 
 # %% ../nbs/workshop/sweep.ipynb #00000003
+from .basics import nearest
 from .eval import Table
-from .learner import checkpoints, nearest, read_log
+from .learner import checkpoints, read_log
 
 # %% ../nbs/workshop/sweep.ipynb #00000006
 def grid(**values): # option = list of values
     "Every combination as a list of dicts"
     for k,v in values.items():
-        if isinstance(v, (str,bytes)) or not hasattr(v, '__iter__'): raise ValueError(f'{k}={v!r}: give a list of values, for example {k}=[{v!r}]')
+        if isinstance(v, (str,bytes)) or not hasattr(v, '__iter__'):
+            raise ValueError(f'{k}={v!r}: give a list of values, for example {k}=[{v!r}]')
     return [dict(zip(values, vs)) for vs in product(*values.values())]
 
 # %% ../nbs/workshop/sweep.ipynb #00000009
@@ -31,11 +33,13 @@ def run_name(over): # options of one run that differ
 
 def runs_of(over): # a dict of lists (see `grid`), or a list of dicts
     "List of (name, options) of all runs"
-    overs = grid(**over) if isinstance(over, dict) else [dict(o) for o in over]
-    names = [run_name(o) for o in overs]
-    twice = {n for n in names if names.count(n) > 1}
-    if twice: raise ValueError(f'two runs would share the folder {sorted(twice)[0]!r}: their options are the same, or give them a name')
-    return [(n, {k:v for k,v in o.items() if k != 'name'}) for n,o in zip(names, overs)]
+    overs = grid(**over) if isinstance(over, dict) else [dict(own) for own in over]
+    names = [run_name(own) for own in overs]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(f'two runs would share the folder {twice[0]!r}: their options are the same, '
+                         'or give them a name')
+    return [(name, {k:v for k,v in own.items() if k != 'name'}) for name,own in zip(names, overs)]
 
 # %% ../nbs/workshop/sweep.ipynb #0000000c
 def _known(train, options, where):
@@ -54,10 +58,14 @@ def _one(train, data, path, options, evaluate):
     "Train or resume one run: status, minutes, last losses, numbers of `evaluate`"
     before = checkpoints(path)
     learn = train(data, path, **options)
-    status = 'interrupted' if learn.i < learn.n_steps else 'kept' if before and int(before[-1].name[5:]) >= learn.n_steps else 'trained'
-    return dict(status=status, steps=learn.i, minutes=_last(path).get('elapsed_total_sec', 0.)/60) | (evaluate(path) if evaluate else {})
+    status = 'kept' if before and int(before[-1].name[5:]) >= learn.n_steps else 'trained'
+    if learn.i < learn.n_steps: status = 'interrupted'
+    minutes = _last(path).get('elapsed_total_sec', 0.)/60
+    return dict(status=status, steps=learn.i, minutes=minutes) | (evaluate(path) if evaluate else {})
 
 # %% ../nbs/workshop/sweep.ipynb #0000000d
+_failures = (ValueError, TypeError, KeyError, OSError, RuntimeError, FloatingPointError)
+
 def sweep(train,         # `train` of a method
           data,          # folder of a latent store
           path,          # folder that gets one run folder for each run, and sweep.csv
@@ -68,13 +76,13 @@ def sweep(train,         # `train` of a method
           **common):     # options of all runs
     "Train many runs; returns the table, which is also written to sweep.csv"
     runs,path,rows = runs_of(over),Path(path),Table()
-    for name,o in runs: _known(train, common | o, name)
-    for k,(name,o) in enumerate(runs):
+    for name,own in runs: _known(train, common | own, name)
+    for k,(name,own) in enumerate(runs):
         say(f'{k+1} of {len(runs)}: {name}')
-        try: out = _one(train, data, path/name, copy.deepcopy(common | o), evaluate)
-        except (ValueError, TypeError, KeyError, OSError, RuntimeError, FloatingPointError) as e: out = dict(status='failed', why=str(e).splitlines()[0])
-        last = _last(path/name)
-        rows.append(dict(run=name, **{k: str(v) if isinstance(v, (list,dict)) else v for k,v in o.items()}, **out, **{k: last[k] for k in keys if k in last}))
+        try: out = _one(train, data, path/name, copy.deepcopy(common | own), evaluate)
+        except _failures as e: out = dict(status='failed', why=str(e).splitlines()[0])
+        last,told = _last(path/name),{k: str(v) if isinstance(v, (list,dict)) else v for k,v in own.items()}
+        rows.append(dict(run=name, **told, **out, **{k: last[k] for k in keys if k in last}))
         rows.save(path/'sweep.csv')
         if out['status'] == 'interrupted': break
     return rows

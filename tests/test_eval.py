@@ -1,11 +1,13 @@
-"Evaluation as a user runs it: real processes, one cache, every direction"
-import csv, json, os, subprocess, sys
-from pathlib import Path
+"Evaluation from end to end: real processes, one cache, every direction"
+import csv, json, os, shutil, subprocess, sys
 
 import numpy as np, pytest, torch
 from safetensors.torch import load_file
 
-EXE = Path(sys.executable).parent/'latent_style'
+PRECOMPUTE = '''import sys
+from latent_style.judge import precompute
+folder,cache,stats = sys.argv[1:]
+precompute(folder, size=64, cache=cache, stats=stats)'''
 ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
 
 @pytest.fixture(scope='module')
@@ -13,56 +15,78 @@ def pictures(tmp_path_factory):
     "Test pictures of three manners; the n-th of each shows the same scene"
     from latent_style.data import save_picture
     from latent_style.painted import paint, paint_scenes
-    d,scenes = tmp_path_factory.mktemp('eval'),paint_scenes(8, seed=3)
+    folder,scenes = tmp_path_factory.mktemp('eval'),paint_scenes(8, seed=3)
     for m in ('photo','impressionist','swirl'):
-        for i,p in enumerate(paint(scenes, m, 64)): save_picture(p, d/'test'/m/f'{i:02d}.png')
-    return d
+        for i,p in enumerate(paint(scenes, m, 64)): save_picture(p, folder/'test'/m/f'{i:02d}.png')
+    return folder
 
 def test_two_processes_share_a_cache(pictures):
     "Both start with an empty cache, both succeed, one whole file remains, and it is what one process computes"
-    if not EXE.exists(): pytest.skip('the command latent_style is not installed beside this Python: pip install -e .')
-    from latent_style.compare import features_from
-    from latent_style.metrics import net_from
+    from latent_style.features import features_from, net_from
     folder,cache = pictures/'test/photo',pictures/'cache'
-    words = [str(EXE), 'precompute', str(folder), '--features', 'random', '--size', '64', '--cache', str(cache)]
-    both = [subprocess.Popen(words + ['--stats', str(pictures/f'{i}.npz')], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for i in range(2)]
+    words = [sys.executable, '-c', PRECOMPUTE, str(folder), str(cache)]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    both = [subprocess.Popen([*words, str(pictures/f'{i}.npz')], env=ENV, **pipes) for i in range(2)]
     said = [p.communicate(timeout=200)[0] for p in both]
     assert [p.returncode for p in both] == [0,0], said
-    kept = list(cache.iterdir()); assert len(kept) == 1 and not kept[0].name.startswith('.'), kept
+    kept = list(cache.iterdir())
+    assert len(kept) == 1 and not kept[0].name.startswith('.'), kept
     f = features_from(folder, net_from('random'), 64)
     assert torch.allclose(load_file(kept[0])['features'], f, atol=1e-5)
-    with np.load(pictures/'1.npz') as s: assert np.allclose(s['mu'], f.double().mean(0), atol=1e-5) and np.allclose(s['sigma'], np.cov(f.double().T), atol=1e-5)
+    with np.load(pictures/'1.npz') as s:
+        assert np.allclose(s['mu'], f.double().mean(0), atol=1e-5)
+        assert np.allclose(s['sigma'], np.cov(f.double().T), atol=1e-5)
 
 @pytest.fixture(scope='module')
 def run(pictures):
+    "A StarGAN of two steps"
     from latent_style import stargan
     from latent_style.data import encode_folder
     encode_folder(pictures/'test', pictures/'latents', size=64, progress=False)
-    tiny = dict(width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, batch=2, device='cpu', progress=False, sample_every=0, health_every=0)
-    return stargan.train(pictures/'latents', pictures/'run', n_steps=2, **tiny).path
+    tiny = dict(width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, batch=2)
+    quiet = dict(device='cpu', progress=False, sample_every=0, health_every=0)
+    return stargan.train(pictures/'latents', pictures/'run', n_steps=2, **tiny, **quiet).path
+
+def loaded(*runs):
+    from latent_style.stargan import load_run
+    return {r.name: load_run(r, device='cpu') for r in runs}
 
 def test_every_direction(pictures, run):
     "Each cell of the matrix equals the one direction judged alone, to the features' rounding"
-    from latent_style.cli import evaluate
-    test = pictures/'test'
-    evaluate(str(run), source=str(test), truth=str(test), spare=str(test), size=64, cache=str(pictures/'cache'), out=str(pictures/'all'), device='cpu')
+    from latent_style.judge import evaluate, evaluate_all
+    test,common = pictures/'test',dict(size=64, cache=pictures/'cache')
+    evaluate_all(loaded(run), test, truth=test, spare=test, out=pictures/'all', **common)
     cells = json.loads((pictures/'all/summary.json').read_text())['matrix_breakdown']
     assert sum(map(len, cells.values())) == 6
-    evaluate(str(run), source=str(test/'photo'), target=str(test/'swirl'), truth=str(test/'swirl'), to='swirl', size=64, cache=str(pictures/'cache'), out=str(pictures/'one'), device='cpu')
+    evaluate(loaded(run), test/'photo', test/'swirl', truth=test/'swirl', out=pictures/'one', **common)
     one = json.loads((pictures/'one/summary.json').read_text())['rows'][0]
     for k in ('kid','truth','content','style_probe'): assert abs(cells['photo']['swirl'][k]-one[k]) < 1e-5, k
-    with open(pictures/'all/pairs.csv') as f: rows = [r for r in csv.DictReader(f) if (r['source'],r['target']) == ('photo','swirl')]
+    with open(pictures/'all/pairs.csv') as f:
+        rows = [r for r in csv.DictReader(f) if (r['source'],r['target']) == ('photo','swirl')]
     assert [r['row'] for r in rows] == ['translated','identity','truth, codec','codec floor','real','real, codec']
     assert float(rows[1]['truth']) == pytest.approx(0, abs=1e-6)
 
-def test_seeds_form_a_group(pictures, run, capsys):
+def test_seeds_form_a_group(pictures, run):
     "Two seeds of one method are summed up, and a third run with another option is not"
-    import shutil
-    from latent_style.cli import evaluate
+    from latent_style.judge import evaluate
+    runs = [run]
     for name,change in (('second',dict(seed=1)),('other',dict(seed=2, lr=.5))):
-        d = Path(shutil.copytree(run, pictures/name)); c = json.loads((d/'config.json').read_text()); (d/'config.json').write_text(json.dumps(c | change))
+        runs.append(shutil.copytree(run, pictures/name))
+        config = json.loads((runs[-1]/'config.json').read_text())
+        (runs[-1]/'config.json').write_text(json.dumps(config | change))
     test = pictures/'test'
-    evaluate(','.join(map(str, (run, pictures/'second', pictures/'other'))), source=str(test/'photo'), target=str(test/'swirl'), to='swirl', size=64, n=6, cache=str(pictures/'cache'), out=str(pictures/'seeds'), device='cpu')
+    evaluate(loaded(*runs), test/'photo', test/'swirl', size=64, n=6, cache=pictures/'cache', out=pictures/'seeds')
     seeds = json.loads((pictures/'seeds/summary.json').read_text())['seeds']
     assert {s['method'] for s in seeds} == {'run (2 seeds)'} and all(s['runs'] == 2 for s in seeds)
-    assert next(s for s in seeds if s['metric'] == 'kid')['sd'] == pytest.approx(0, abs=1e-9)      # the same weights twice
+    kid = next(s for s in seeds if s['metric'] == 'kid')
+    assert kid['sd'] == pytest.approx(0, abs=1e-9)      # the same weights twice
+
+def test_several_answers(pictures, run):
+    "The files of the original protocol, named after the step, with a number for each direction and their mean"
+    from latent_style.features import net_from
+    from latent_style.judge import evaluate_styles, note_of
+    test = pictures/'test'
+    evaluate_styles(loaded(run), test, test, 2, features=net_from('random'), size=64, n=4, cache=pictures/'cache',
+                    out=pictures/'answers', notes=dict(run=note_of(run)))
+    values = json.loads((pictures/'answers/LPIPS_00002_latent.json').read_text())
+    assert len(values) == 7 and values['LPIPS_latent/mean'] >= 0
