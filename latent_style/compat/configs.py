@@ -52,8 +52,10 @@ def _machine(t, section, device='cuda', amp=True):
     gpu,notes = cuda and want.startswith('cuda'),[]
     if want.startswith('cuda') and not cuda:
         notes.append(f'{section}.device: {want} (there is no GPU here, the processor is used)')
-    if amp: notes.append(f'{section}.amp: ' + ('bf16, which needs no loss scaler' if gpu else 'fp32 (there is no GPU here)'))
-    return dict(device=None if want == 'cuda' or not cuda else want, precision='bf16' if gpu and amp else 'fp32'),notes
+    how = 'bf16, which needs no loss scaler' if gpu else 'fp32 (there is no GPU here)'
+    if amp: notes.append(f'{section}.amp: {how}')
+    device = None if want == 'cuda' or not cuda else want
+    return dict(device=device, precision='bf16' if gpu and amp else 'fp32'),notes
 
 # %% ../../nbs/workshop/compat_configs.ipynb #0000000c
 def _recipe(path, dirs, look, scaled):
@@ -101,7 +103,8 @@ def _cyclegan_data(c, gen, path, file):
     few = {n: int(d.get(f'max_samples_{k}', -1)) for n,k in zip(dirs, 'ab')}
     divisor = d.get('latent_divisor', 10. if gen == 'seed' else 1.)
     gain = 1/(divisor if recipe['scaled'] else recipe['scale']*divisor)
-    return dict(data=recipe['store'], domains=tuple(dirs), gain=gain, max_samples=few if max(few.values()) >= 0 else None),recipe
+    if max(few.values()) < 0: few = None
+    return dict(data=recipe['store'], domains=tuple(dirs), gain=gain, max_samples=few),recipe
 
 # %% ../../nbs/workshop/compat_configs.ipynb #00000012
 def _in_kimg(t, batch):
@@ -117,8 +120,9 @@ def _in_epochs(t, look, batch, recipe, few):
 
 def _cyclegan_length(c, gen, o, recipe):
     "Length of the run, shares of the rate's two parts, and how often something is shown or saved"
-    t,kimg = c['train'],'total_kimg' in c['train'] or (gen == 'head' and 'epochs' not in c['train'])
-    found = _in_kimg(t, o['batch']) if kimg else _in_epochs(t, c['visualization'], o['batch'], recipe, o['max_samples'] or {})
+    t,batch,few = c['train'],o['batch'],o['max_samples'] or {}
+    kimg = 'total_kimg' in t or (gen == 'head' and 'epochs' not in t)
+    found = _in_kimg(t, batch) if kimg else _in_epochs(t, c['visualization'], batch, recipe, few)
     length,n,unit,per,save,show = found
     rate = {f'lr_{k}': t.get(f'lr_{k}_{unit}', n/2)/max(n, 1e-9) for k in ('constant','decay')}
     return length | rate | dict(ckpt_every=max(1, round(save*per)), sample_every=max(1, round(show*per)))
@@ -170,8 +174,9 @@ def _stargan_path(c):
     "Run folder: the one around the checkpoints, or that of the experiment"
     where = Path(c['checkpoint'].get('save_dir') or c['checkpoint'].get('dir') or '')
     if where != Path(): return where.parent if where.name in ('ckpt','checkpoints') else where
-    name,folder = (c[''].get(k) or c['experiment'].get(v) or '' for k,v in (('exp_name','name'), ('outputs_dir','outputs_dir')))
-    return Path(folder or 'outputs')/('' if str(name) in str(folder) else str(name))
+    name,folder = (str(v or '') for v in (c[''].get('exp_name') or c['experiment'].get('name'),
+                                          c[''].get('outputs_dir') or c['experiment'].get('outputs_dir')))
+    return Path(folder or 'outputs')/('' if name in folder else name)
 
 def _stargan_data(c, gen, path, file):
     "Options that say where the latents lie, and the recipe for their store"
@@ -219,7 +224,8 @@ def _flow_folders(c, file):
 def _flow_data(c, gen, path, file):
     "Options that say where the latents lie, and the recipe for their store, or None if they lie in one"
     dirs = _flow_folders(c, file)
-    if all((p/'index.json').exists() for p in dirs.values()): return dict(data=str(c['data']['data_root']), domains=tuple(dirs)),None
+    if all((p/'index.json').exists() for p in dirs.values()):
+        return dict(data=str(c['data']['data_root']), domains=tuple(dirs)),None
     recipe = _recipe(path, dirs, dict(vae_model_name_or_path=_flow_vae, vae_subfolder=None), True)
     return dict(data=recipe['store'], domains=tuple(dirs)),recipe
 
@@ -242,7 +248,8 @@ def _in_pixels(cfg, path):
 # %% ../../nbs/workshop/compat_configs.ipynb #0000001d
 _systems = dict(cyclegan=(_cyclegan_path, _cyclegan_data, _cyclegan), stargan=(_stargan_path, _stargan_data, _stargan),
                 otcfm=(lambda c: c['checkpoint'].get('save_dir') or 'runs/otcfm', _flow_data, _flow))
-_head = dict(stargan={'w_id','r1_interval','ds_margin'}, otcfm={'shared_adagn_mlp','dynamic_epsilon','use_avg_style_for_uncond'})
+_head = dict(stargan={'w_id','r1_interval','ds_margin'},
+             otcfm={'shared_adagn_mlp','dynamic_epsilon','use_avg_style_for_uncond'})
 _batch = dict(cyclegan=dict(seed=4, head=1), stargan=dict(seed=64, head=64), otcfm=dict(seed=64, head=40))
 
 def _generation(method, c):

@@ -11,8 +11,8 @@ from pathlib import Path
 from .keys import config_of
 
 # %% ../../nbs/workshop/compat_flags.ipynb #00000006
-SCRIPT_FLAGS = dict(translate=dict(checkpoint='run', input='pictures', source_style='source', target_style='to', output='out',
-                                   num_steps='steps', cfg_scale='guidance'),
+SCRIPT_FLAGS = dict(translate=dict(checkpoint='run', input='pictures', source_style='source', target_style='to',
+                                   output='out', num_steps='steps', cfg_scale='guidance'),
                     encode=dict(target_size='size'))
 _first = 'run','pictures'     # these come first and have no flag
 
@@ -35,20 +35,21 @@ def _from_file(words):
     file = words[i+1] if i+1 < len(words) else ''
     data,rest = config_of(file).get('data') or {},words[:i]+words[i+2:]
     if not data.get('raw_data_root') or not data.get('data_root'):
-        raise ValueError(f'{file}: it should name data.raw_data_root, the pictures, and data.data_root, for the latents')
+        want = 'data.raw_data_root, the pictures, and data.data_root, for the latents'
+        raise ValueError(f'{file}: it should name {want}')
     codec = [] if '--codec' in rest else ['--codec', 'stabilityai/sd-vae-ft-mse']
     return [data['raw_data_root'], data['data_root'], *rest, *codec]
 
 # %% ../../nbs/workshop/compat_flags.ipynb #0000000c
-_flags = '''img_size=size latent_dim=n_z hidden_dim=w_map style_dim=n_s lambda_reg=w_r1 lambda_cyc=w_cyc lambda_sty=w_sty
-    lambda_ds=w_ds w_hpf=w_hpf randcrop_prob=crop total_iters=n_steps batch_size=batch lr=lr f_lr=lr_f beta1=beta1 beta2=beta2
-    weight_decay=weight_decay num_workers=workers seed=seed print_every=log_every sample_every=sample_every
-    save_every=ckpt_every'''
-_places = '''mode num_domains ds_iter resume_iter train_img_dir val_img_dir num_outs_per_domain val_batch_size sample_dir
-    checkpoint_dir eval_dir result_dir src_dir ref_dir eval_every'''.split()
+_flags = '''img_size=size latent_dim=n_z hidden_dim=w_map style_dim=n_s lambda_reg=w_r1 lambda_cyc=w_cyc
+    lambda_sty=w_sty lambda_ds=w_ds w_hpf=w_hpf randcrop_prob=crop total_iters=n_steps batch_size=batch lr=lr
+    f_lr=lr_f beta1=beta1 beta2=beta2 weight_decay=weight_decay num_workers=workers seed=seed print_every=log_every
+    sample_every=sample_every save_every=ckpt_every'''
+_places = '''mode num_domains ds_iter resume_iter train_img_dir val_img_dir num_outs_per_domain val_batch_size
+    sample_dir checkpoint_dir eval_dir result_dir src_dir ref_dir eval_every'''.split()
 _faces = 'inp_dir','out_dir','wing_path','lm_path'
 
-ORIGINAL_FLAGS = dict.fromkeys(_places) | dict(f.split('=') for f in _flags.split())    # flag -> option of ours, or `None`
+ORIGINAL_FLAGS = dict.fromkeys(_places) | dict(f.split('=') for f in _flags.split())    # -> our option, or `None`
 
 # %% ../../nbs/workshop/compat_flags.ipynb #0000000d
 def original_training(o): # flag of the original -> value
@@ -68,16 +69,20 @@ def _check_domains(o):
         raise ValueError(f'--num_domains {o["num_domains"]}: {o["train_img_dir"]} has {n} folders, one for each domain')
 
 # %% ../../nbs/workshop/compat_flags.ipynb #00000010
+def _check_word(word):
+    "An error for what is no flag, or one that has no counterpart"
+    if word[:2] != '--': raise ValueError(f'{word}: flags are expected here, such as --mode train --num_domains 3')
+    if word[2:].partition('=')[0] not in _faces: return
+    how = 'masks for w_hpf come from --masks module:function'
+    raise ValueError(f'{word}: faces are not aligned here, and there is no landmark network; {how}')
+
 def _sorted(words):
     "Flags of the original as a dict, and the words that are not among them"
     words,flags,rest = list(words),{},[]
     while words:
         word = words.pop(0)
-        flag,eq,v = word.removeprefix('--').partition('=')
-        if word[:2] != '--': raise ValueError(f'{word}: flags are expected here, such as --mode train --num_domains 3')
-        if flag in _faces:
-            raise ValueError(f'--{flag}: faces are not aligned here, and there is no landmark network; '
-                             'masks for w_hpf come from --masks module:function')
+        _check_word(word)
+        flag,eq,v = word[2:].partition('=')
         if not eq and (not words or words[0][:2] == '--'): rest.append(word)       # a switch of ours
         elif flag in ORIGINAL_FLAGS: flags[flag] = v if eq else words.pop(0)
         else: rest += [word] if eq else [word, words.pop(0)]
@@ -106,7 +111,8 @@ def _train_words(o, rest):
 
 def _sample_words(o, rest):
     run,step = _run_of(o)
-    return ['sample', run, _need(o, 'src_dir'), _need(o, 'ref_dir'), '--out', o.get('result_dir', 'expr/results'), *step, *rest]
+    out = o.get('result_dir', 'expr/results')
+    return ['sample', run, _need(o, 'src_dir'), _need(o, 'ref_dir'), '--out', out, *step, *rest]
 
 def _eval_words(o, rest):
     run,step = _run_of(o)
@@ -114,8 +120,8 @@ def _eval_words(o, rest):
     more = ['--size', o['img_size']] if 'img_size' in o else []
     if Path(run).is_file() and '--domains' not in rest:
         more += ['--domains', ','.join(sorted(p.name for p in Path(target).glob('*') if p.is_dir()))]
-    answers,out = o.get('num_outs_per_domain', '10'),o.get('eval_dir', 'expr/eval')
-    return ['evaluate-styles', run, '--source', source, '--target', target, '--answers', answers, '--out', out, *step, *more, *rest]
+    more += ['--answers', o.get('num_outs_per_domain', '10'), '--out', o.get('eval_dir', 'expr/eval')]
+    return ['evaluate-styles', run, '--source', source, '--target', target, *more, *step, *rest]
 
 # %% ../../nbs/workshop/compat_flags.ipynb #00000014
 _modes = dict(train=_train_words, sample=_sample_words, eval=_eval_words)
@@ -130,7 +136,8 @@ def original_words(argv): # words after `latent_style`, the first of which is a 
 def in_our_words(argv): # words after `latent_style`
     "The same in our words, where they are those of another system; else unchanged"
     argv = [str(a) for a in argv]
-    if argv and argv[0][:2] == '--' and any(a.partition('=')[0] == '--mode' for a in argv): return original_words(argv)
+    flags = {a.partition('=')[0] for a in argv}
+    if argv and argv[0][:2] == '--' and '--mode' in flags: return original_words(argv)
     if not argv or argv[0] not in SCRIPT_FLAGS: return argv
     verb,*words = argv
     words = renamed(words, SCRIPT_FLAGS[verb])

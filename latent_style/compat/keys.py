@@ -93,8 +93,8 @@ def _said(option): return f'-an option of `latent_style translate`: {option}'
 
 FLOW_KEYS = {
     '':           {},
-    'model':      dict(latent_channels=_read, num_styles=_read, hidden_dim='dim', num_layers='n_blocks', kernel_size='k',
-                       style_dim='n_s', shared_adagn_mlp='shared', time_dim='-as wide as the style',
+    'model':      dict(latent_channels=_read, num_styles=_read, hidden_dim='dim', num_layers='n_blocks',
+                       kernel_size='k', style_dim='n_s', shared_adagn_mlp='shared', time_dim='-as wide as the style',
                        use_gradient_checkpointing='-not needed: a smaller batch saves memory too'),
     'training':   dict(batch_size='batch', learning_rate='lr', weight_decay='weight_decay', label_drop_prob='drop',
                        stage1_epochs='*n_steps', use_amp='*precision', use_compile='compile', device='*device',
@@ -116,15 +116,15 @@ KEYS = dict(cyclegan=CYCLEGAN_KEYS, stargan=STARGAN_KEYS, otcfm=FLOW_KEYS)
 # %% ../../nbs/workshop/compat_keys.ipynb #00000010
 def config_of(file): # .yaml, .yml or .json
     "A configuration file as a dict; comments after // in JSON are skipped"
-    f = Path(file)
-    if not f.is_file(): raise FileNotFoundError(f'{f}: no such configuration file')
     import yaml
-    text,is_json = f.read_text(encoding='utf-8'),f.suffix == '.json'
+    file = Path(file)
+    if not file.is_file(): raise FileNotFoundError(f'{file}: no such configuration file')
+    text,is_json = file.read_text(encoding='utf-8'),file.suffix == '.json'
     if is_json: text = re.sub(r'(?m)^((?:[^"\n]|"(?:\\.|[^"\\\n])*")*?)//.*$', r'\1', text)
     try: cfg = json.loads(text) if is_json else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError) as e:
-        raise ValueError(f'{f}: cannot be read as {"JSON" if is_json else "YAML"}: {e}') from e
-    if not isinstance(cfg, dict): raise ValueError(f'{f}: expected lines such as "w_cyc: 5"')
+        raise ValueError(f'{file}: cannot be read as {"JSON" if is_json else "YAML"}: {e}') from e
+    if not isinstance(cfg, dict): raise ValueError(f'{file}: expected lines such as "w_cyc: 5"')
     return cfg
 
 # %% ../../nbs/workshop/compat_keys.ipynb #00000013
