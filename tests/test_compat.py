@@ -1,5 +1,5 @@
 "Files and words of other systems: checkpoints made by the rules of their names, every key of their files, every flag"
-import copy, importlib, math
+import copy, importlib, inspect, math
 
 import pytest, torch, yaml
 
@@ -310,7 +310,7 @@ def test_configuration_file_loads(latents, name):
     for section,key,means,_ in entries(cfg, KEYS[method]):
         assert 'no meaning' not in means, f'{section}.{key} is not in the table'
         if means[0] == '-': assert f'{section}: {means[1:]}' in said or key in said, (section, key)
-    options = importlib.import_module(f'latent_style.{method}').train.__wrapped__.__code__.co_varnames
+    options = inspect.signature(importlib.import_module(f'latent_style.{method}').train).parameters
     assert not set(o) - set(options)
 
 def test_a_slip_is_refused_and_news_are_noted(latents):
