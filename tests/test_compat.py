@@ -270,15 +270,15 @@ eval: {EVAL}
 '''.replace('TRAINING', STARGAN_TRAINING.replace('SCHEDULE', 'none')).replace('EVAL', STARGAN_EVAL)
 
 
-later = dict(preset='published', path='runs/later', domains=('city','sketch'), kimg=214, lr_constant=.5, batch=2,
+later = dict(preset='separable', path='runs/later', domains=('city','sketch'), kimg=214, lr_constant=.5, batch=2,
              w_cyc=.5, conv='separable', act=None, residual=True, gain=1/.18215, ckpt_every=10000,
              max_samples=dict(city=-1, sketch=5))
 first = dict(preset='dense', path='first', domains=('city','sketch'), n_steps=200, lr_constant=.5, batch=4, w_cyc=5.,
              lr=2e-4, conv='dense', act='tanh', d_stride=1, gain=1/1.8215, max_samples=None, ckpt_every=1)
-plain = dict(preset='published', path='runs/plain', domains=('city','sketch','anime'), n_steps=120, lr_f=1e-6,
+plain = dict(preset='blocks6', path='runs/plain', domains=('city','sketch','anime'), n_steps=120, lr_f=1e-6,
              ds_decay=.25, norm='gn', sn=True, w_map=384, width=256, gain=1., schedule='cosine', warmup=200,
              sample_every=12)
-overfit = dict(preset='published', path='outputs/overfit50', n_steps=60, n_blocks=4, w_map=512, ds_decay=1.,
+overfit = dict(preset='blocks6', path='outputs/overfit50', n_steps=60, n_blocks=4, w_map=512, ds_decay=1.,
                schedule='constant')
 CONFIGS = dict(cyclegan_head=(CYCLEGAN_HEAD,'cyclegan',later), cyclegan_first=(CYCLEGAN_FIRST,'cyclegan',first),
                example=(CYCLEGAN_FIRST.replace('10.0', '10'),'cyclegan',first), stargan=(STARGAN,'stargan',plain),
