@@ -13,8 +13,8 @@ def nearest(name,   # what was asked for
             names): # those that exist
     "End of an error message: the closest of the known names, or all of them"
     known = [str(k) for k in names]
-    close = difflib.get_close_matches(str(name), known, 1)
-    return f' Did you mean {close[0]!r}?' if close else f" Known are: {', '.join(known)}."
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=.4)
+    return f' Did you mean {close[0]!r}?' if close else f" Known: {', '.join(known)}."
 
 # %% ../nbs/workshop/basics.ipynb #00000008
 def optional(name,    # of the module, for example 'diffusers.models'

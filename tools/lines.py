@@ -13,8 +13,8 @@ WIDTH,BODY,CELL,ROOM = 120,25,40,450
 
 # Names of one or two letters that may live longer than five lines: those of the mathematics, shapes, indices, modules.
 SHORT = set('''x y z s a b t u v n w h c k i j d g o p q f m r x0 x1 xt z1 z2 y0 y1 t0 t1 dt dx dy lr id ds G F E D V N C H W
-               D_A D_B np nn fs ax im up to cb _'''.split())
-SHORT -= set('d g o p q f m r'.split())
+               A B D_A D_B np nn fs ax im up to cb _'''.split())
+SHORT -= set('d g p q r'.split())
 
 def source(cell): return ''.join(cell['source'])
 
