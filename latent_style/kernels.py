@@ -22,8 +22,9 @@ def plain_kernels():
     finally: _fast['on'] = old
 
 def use_fast(x): # a batch
-    "Whether `x` takes the fused CPU path"
-    return _fast['on'] and x.device.type == 'cpu' and not torch.compiler.is_compiling()
+    "Whether `x` takes the fused CPU path; compilers and tracers see the plain one"
+    if torch.compiler.is_compiling() or torch.jit.is_tracing(): return False
+    return _fast['on'] and x.device.type == 'cpu'
 
 # %% ../nbs/workshop/kernels.ipynb #00000009
 def reflect(x,          # (b,c,h,w)
@@ -32,14 +33,21 @@ def reflect(x,          # (b,c,h,w)
            ):
     "`x` in a mirrored frame, channels last in memory"
     b,c,h,w = x.shape
-    o = x.new_empty(b, h+2*p, w+2*p, c).permute(0,3,1,2)
-    i = o[:,:,p:p+h,p:p+w]
-    if relu: torch.clamp_min(x, 0, out=i)
-    else: i.copy_(x)
-    if p:
-        o[:,:,:p,p:p+w],o[:,:,p+h:,p:p+w] = i[:,:,1:p+1].flip(2),i[:,:,h-1-p:h-1].flip(2)
-        o[...,:p],o[...,p+w:] = o[...,p+1:2*p+1].flip(3),o[...,w-1:w+p-1].flip(3)
-    return o
+    framed = x.new_empty(b, h+2*p, w+2*p, c).permute(0,3,1,2)
+    inner = framed[:,:,p:p+h,p:p+w]
+    if relu: torch.clamp_min(x, 0, out=inner)
+    else: inner.copy_(x)
+    if p: _mirror(framed, p)
+    return framed
+
+def _mirror(framed, p):
+    "Fill the frame of width `p` from what it surrounds, in place"
+    h,w = framed.shape[2]-2*p,framed.shape[3]-2*p
+    inner = framed[...,p:p+w]
+    inner[:,:,:p] = inner[:,:,p+1:2*p+1].flip(2)
+    inner[:,:,p+h:] = inner[:,:,h-1:h+p-1].flip(2)
+    framed[...,:p] = framed[...,p+1:2*p+1].flip(3)
+    framed[...,p+w:] = framed[...,w-1:w+p-1].flip(3)
 
 # %% ../nbs/workshop/kernels.ipynb #0000000c
 def fold(g, # (b,c,h+2p,w+2p), changed in place
@@ -47,57 +55,75 @@ def fold(g, # (b,c,h+2p,w+2p), changed in place
     "Adjoint of `reflect`: the gradient of the frame, added where it came from"
     if not p: return g
     h,w = g.shape[2]-2*p,g.shape[3]-2*p
-    g[...,p+1:2*p+1] += g[...,:p].flip(3); g[...,w-1:w+p-1] += g[...,p+w:].flip(3)
-    g[:,:,p+1:2*p+1] += g[:,:,:p].flip(2); g[:,:,h-1:h+p-1] += g[:,:,p+h:].flip(2)
+    g[...,p+1:2*p+1] += g[...,:p].flip(3)
+    g[...,w-1:w+p-1] += g[...,p+w:].flip(3)
+    _fold_rows(g, p, h)
     return g[:,:,p:p+h,p:p+w]
+
+def _fold_rows(g, p, h):
+    g[:,:,p+1:2*p+1] += g[:,:,:p].flip(2)
+    g[:,:,h-1:h+p-1] += g[:,:,p+h:].flip(2)
 
 # %% ../nbs/workshop/kernels.ipynb #0000000f
 def rows(x): return x.permute(0,2,3,1).reshape(-1, x.shape[1])
-def unrows(r, b, h, w): return r.view(b, h, w, -1).permute(0,3,1,2)
-def shifts(x, k): return [(i*k+j, slice(i, i+x.shape[2]-k+1), slice(j, j+x.shape[3]-k+1)) for i in range(k) for j in range(k)]
+
+def unrows(table, b, h, w): return table.view(b, h, w, -1).permute(0,3,1,2)
+
+def shifts(x, k):
+    "Number, rows and columns of each of the k·k shifted windows of `x`"
+    h,w = (side-k+1 for side in x.shape[2:])
+    return [(i*k+j, slice(i, i+h), slice(j, j+w)) for i in range(k) for j in range(k)]
 
 def kind(w):
     "Which way of computing suits the kernel `w`"
-    o,i,k = w.shape[:3]
-    return 'point' if k == 1 and i > 1 else 'depth' if i == 1 else 'in' if i <= 8 < o else 'out' if o <= 8 < i else 'full'
+    c_out,c_in,k = w.shape[:3]
+    if k == 1 and c_in > 1: return 'point'
+    if c_in == 1: return 'depth'
+    if c_in <= 8 < c_out: return 'in'
+    return 'out' if c_out <= 8 < c_in else 'full'
 
 # %% ../nbs/workshop/kernels.ipynb #00000012
 def gather(x, k):
     "All shifts of `x` side by side: one row of `k*k*c` numbers per position"
-    h,w = x.shape[2]-k+1,x.shape[3]-k+1
-    o,xl = x.new_empty(len(x), h, w, k*k, x.shape[1]),x.permute(0,2,3,1)
-    for n,i,j in shifts(x, k): o[:,:,:,n] = xl[:,i,j]
-    return o.view(len(x)*h*w, -1)
+    h,w = (side-k+1 for side in x.shape[2:])
+    out,last = x.new_empty(len(x), h, w, k*k, x.shape[1]),x.permute(0,2,3,1)
+    for n,i,j in shifts(x, k): out[:,:,:,n] = last[:,i,j]
+    return out.view(len(x)*h*w, -1)
 
-def scatter(r, x, k):
+def scatter(table, x, k):
     "Adjoint of `gather`: every row added to the positions of `x` that it came from"
-    g = torch.zeros_like(x, memory_format=torch.channels_last); gl = g.permute(0,2,3,1)
-    r = r.view(len(x), x.shape[2]-k+1, x.shape[3]-k+1, k*k, -1)
-    for n,i,j in shifts(x, k): gl[:,i,j] += r[:,:,:,n]
-    return g
+    out = torch.zeros_like(x, memory_format=torch.channels_last)
+    h,w = (side-k+1 for side in x.shape[2:])
+    last,table = out.permute(0,2,3,1),table.view(len(x), h, w, k*k, -1)
+    for n,i,j in shifts(x, k): last[:,i,j] += table[:,:,:,n]
+    return out
 
 # %% ../nbs/workshop/kernels.ipynb #00000014
-def conv_in(x, w): return unrows(gather(x, w.shape[2]) @ w.permute(0,2,3,1).flatten(1).t(), len(x), x.shape[2]-w.shape[2]+1, x.shape[3]-w.shape[2]+1)
+def conv_in(x, w):
+    k = w.shape[2]
+    return unrows(gather(x, k) @ w.permute(0,2,3,1).flatten(1).t(), len(x), *(side-k+1 for side in x.shape[2:]))
 
 def conv_out(x, w):
-    (b,c,h,wd),k = x.shape,w.shape[2]
-    q = (rows(x) @ w.permute(1,2,3,0).flatten(1)).view(b, h, wd, k*k, -1)
-    acc = torch.float32 if q.dtype == torch.bfloat16 else q.dtype
-    o = torch.zeros(b, h-k+1, wd-k+1, len(w), dtype=acc)
-    for n,i,j in shifts(x, k): o += q[:,i,j,n]
-    return o.to(q.dtype).permute(0,3,1,2)
+    (b,c,h,wide),k = x.shape,w.shape[2]
+    parts = (rows(x) @ w.permute(1,2,3,0).flatten(1)).view(b, h, wide, k*k, -1)
+    exact = torch.float32 if parts.dtype == torch.bfloat16 else parts.dtype
+    out = torch.zeros(b, h-k+1, wide-k+1, len(w), dtype=exact)
+    for n,i,j in shifts(x, k): out += parts[:,i,j,n]
+    return out.to(parts.dtype).permute(0,3,1,2)
 
 def conv(x, w):
     "Convolution of the padded map `x`, computed the way that suits `w`"
-    t = kind(w)
-    if t == 'point': return unrows(rows(x) @ w[:,:,0,0].t(), len(x), *x.shape[2:])
-    if t == 'full' and pays(x, w): return winograd(x, w, 0)
-    return conv_in(x, w) if t == 'in' else conv_out(x, w) if t == 'out' else F.conv2d(x, w, groups=x.shape[1]//w.shape[1])
+    way = kind(w)
+    if way == 'point': return unrows(rows(x) @ w[:,:,0,0].t(), len(x), *x.shape[2:])
+    if way == 'in': return conv_in(x, w)
+    if way == 'out': return conv_out(x, w)
+    return winograd(x, w, 0) if way == 'full' and pays(x, w) else F.conv2d(x, w, groups=x.shape[1]//w.shape[1])
 
 # %% ../nbs/workshop/kernels.ipynb #00000017
 def back_point(g, x, w, need_x):
     G = rows(g)
-    return unrows(G @ w[:,:,0,0], len(x), *x.shape[2:]) if need_x else None, (rows(x).t() @ G).t().reshape(w.shape)
+    gx = unrows(G @ w[:,:,0,0], len(x), *x.shape[2:]) if need_x else None
+    return gx, (rows(x).t() @ G).t().reshape(w.shape)
 
 def back_in(g, x, w, need_x):
     G,k = rows(g),w.shape[2]
@@ -105,12 +131,12 @@ def back_in(g, x, w, need_x):
     return gx, (G.t() @ gather(x, k)).view(len(w), k, k, -1).permute(0,3,1,2)
 
 def back_out(g, x, w, need_x):
-    (b,c,h,wd),k = x.shape,w.shape[2]
-    q,gl = g.new_zeros(b, h, wd, k*k, len(w)),g.permute(0,2,3,1)
-    for n,i,j in shifts(x, k): q[:,i,j,n] = gl
-    q = q.view(b*h*wd, -1)
-    gx = unrows(q @ w.permute(1,2,3,0).flatten(1).t(), b, h, wd) if need_x else None
-    return gx, (q.t() @ rows(x)).view(k, k, len(w), c).permute(2,3,0,1)
+    (b,c,h,wide),k,last = x.shape,w.shape[2],g.permute(0,2,3,1)
+    parts = g.new_zeros(b, h, wide, k*k, len(w))
+    for n,i,j in shifts(x, k): parts[:,i,j,n] = last
+    parts = parts.view(b*h*wide, -1)
+    gx = unrows(parts @ w.permute(1,2,3,0).flatten(1).t(), b, h, wide) if need_x else None
+    return gx, (parts.t() @ rows(x)).view(k, k, len(w), c).permute(2,3,0,1)
 
 # %% ../nbs/workshop/kernels.ipynb #00000018
 def back_taps(g, x, w):
@@ -119,46 +145,61 @@ def back_taps(g, x, w):
     for n,i,j in shifts(x, k): gw[:,:,n//k,n%k] = G @ rows(x[:,:,i,j])
     return gw
 
+def conv_grads(g, x, w, pad, need_x, need_w):
+    "What the library computes: gradients of `conv2d` of `x` in a frame of `pad` zeros"
+    need,groups = [need_x, need_w, False],x.shape[1]//w.shape[1]
+    return torch.ops.aten.convolution_backward(g, x, w, None, [1,1], [pad,pad], [1,1], False, [0,0], groups, need)[:2]
+
 def conv_back(g, x, w, need_x=True):
     "Gradients of `conv(x, w)` for `x` (or None) and `w`"
-    t = kind(w)
-    if t in ('point','in','out'): return dict(point=back_point, out=back_out).get(t, back_in)(g, x, w, need_x)
-    if t == 'full' and pays(x, w): return winograd_back(g, x, w, 0, need_x)
-    taps = t == 'full' and g.dtype == torch.bfloat16 # the library's bf16 kernel gradient is the slow one
-    if taps and not need_x: return None, back_taps(g, x, w)
-    gx,gw,_ = torch.ops.aten.convolution_backward(g, x, w, None, [1,1], [0,0], [1,1], False, [0,0], x.shape[1]//w.shape[1], [need_x, not taps, False])
-    return gx, back_taps(g, x, w) if taps else gw
+    way,gathered = kind(w),{'point': back_point, 'in': back_in, 'out': back_out}
+    if way in gathered: return gathered[way](g, x, w, need_x)
+    if way == 'full' and pays(x, w): return winograd_back(g, x, w, 0, need_x)
+    if way == 'depth' or g.dtype != torch.bfloat16: return conv_grads(g, x, w, 0, need_x, True)
+    gx = conv_grads(g, x, w, 0, True, False)[0] if need_x else None
+    return gx, back_taps(g, x, w)  # the library's bf16 kernel gradient is the slow one
 
 # %% ../nbs/workshop/kernels.ipynb #0000001b
 def norm_back(g, y, s): # s (b,c), float32 at least
     "Gradient before an instance norm that gave `y`, from the gradient `g` after it"
     n,s = y.shape[2]*y.shape[3],s.view(*y.shape[:2],1,1)
-    mean = lambda t: (t.sum((2,3), keepdim=True)*s/n).to(g.dtype)
+    def mean(t): return (t.sum((2,3), keepdim=True)*s/n).to(g.dtype)
     return torch.mul(g, s.to(g.dtype)).sub_(mean(g)).addcmul_(y, mean(g*y), value=-1)
 
 # %% ../nbs/workshop/kernels.ipynb #0000001e
+def _instance_norm(x):
+    "The normalised map, and 1/deviation of each channel in float32 at least"
+    b,c,h,w = x.shape
+    one = torch.ones(c, dtype=torch.float32 if x.dtype == torch.bfloat16 else x.dtype)
+    y,_,s = torch.ops.aten.native_group_norm(x, one, torch.zeros_like(one), b, c, h*w, c, 1e-5)
+    return y, s
+
+def _reflect_back(g, framed, p, relu):
+    "Gradient for `x`, from that of `framed = reflect(x, p, relu)`"
+    g = fold(g, p)
+    h,w = g.shape[2:]
+    return torch.ops.aten.threshold_backward(g, framed[:,:,p:p+h,p:p+w], 0) if relu else g
+
 class _ConvNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, p, relu, *ws):
-        hs = [reflect(x, p, relu) if p or relu else x.contiguous(memory_format=torch.channels_last)]
-        for w in ws: hs.append(conv(hs[-1], w))
-        z = hs.pop(); b,c,h,w = z.shape
-        one = torch.ones(c, dtype=torch.float32 if z.dtype == torch.bfloat16 else z.dtype)
-        y,_,s = torch.ops.aten.native_group_norm(z, one, torch.zeros_like(one), b, c, h*w, c, 1e-5)
-        ctx.save_for_backward(y, s, *ws, *hs); ctx.p,ctx.relu,ctx.n = p,relu,len(ws)
+        ctx.p,ctx.relu,ctx.n = p,relu,len(ws)
+        maps = [reflect(x, p, relu) if p or relu else x.contiguous(memory_format=torch.channels_last)]
+        for w in ws: maps.append(conv(maps[-1], w))
+        y,s = _instance_norm(maps.pop())
+        ctx.save_for_backward(y, s, *ws, *maps)
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, g):
-        y,s,*r = ctx.saved_tensors; ws,hs,p,gws = r[:ctx.n],r[ctx.n:],ctx.p,[]
-        g = norm_back(g.contiguous(memory_format=torch.channels_last), y, s)
+    def backward(ctx, grad):
+        y,s,*rest = ctx.saved_tensors
+        ws,maps,gws,need_x = rest[:ctx.n],rest[ctx.n:],[],ctx.needs_input_grad[0]
+        grad = norm_back(grad.contiguous(memory_format=torch.channels_last), y, s)
         for i in reversed(range(ctx.n)):
-            g,gw = conv_back(g, hs[i], ws[i], i > 0 or ctx.needs_input_grad[0]); gws.insert(0, gw)
-        if g is not None:
-            g,(h,w) = fold(g, p),y.shape[2:]
-            if ctx.relu: g = torch.ops.aten.threshold_backward(g, hs[0][:,:,p:p+h,p:p+w], 0)
-        return g, None, None, *gws
+            grad,gw = conv_back(grad, maps[i], ws[i], i > 0 or need_x)
+            gws.insert(0, gw)
+        return _reflect_back(grad, maps[0], ctx.p, ctx.relu) if need_x else None, None, None, *gws
 
 # %% ../nbs/workshop/kernels.ipynb #0000001f
 def _cast(x):
@@ -166,6 +207,7 @@ def _cast(x):
     t = x.device.type
     return x.to(torch.get_autocast_dtype(t)) if torch.is_autocast_enabled(t) else x
 
+# %% ../nbs/workshop/kernels.ipynb #0f2d677c
 def conv_norm(x,          # (b,c,h,w)
               ws,         # kernels, applied one after the other
               p=0,        # mirrored frame before the first one
@@ -178,9 +220,9 @@ def conv_norm(x,          # (b,c,h,w)
 class _ConvPad(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, w, p):
-        xp = reflect(x, p); ctx.p = p
-        ctx.save_for_backward(xp, w)
-        return conv(xp, w)
+        framed,ctx.p = reflect(x, p),p
+        ctx.save_for_backward(framed, w)
+        return conv(framed, w)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -194,34 +236,45 @@ def conv_pad(x, w, p): # p: width of the mirrored frame
     return _ConvPad.apply(_cast(x), _cast(w), p)
 
 # %% ../nbs/workshop/kernels.ipynb #00000026
+def _last(x): return x.contiguous(memory_format=torch.channels_last).permute(0,2,3,1)
+
+def _wide(t): return t[:,None,None]     # numbers (b,c) for every position of (b,h,w,c)
+
 def _shared(t, groups):
     "Mean over the channels of a group, for every channel (b,c)"
     b,c = t.shape
     return t if groups == c else t.view(b, groups, -1).mean(2).repeat_interleave(c//groups, 1)
 
-def _last(x): return x.contiguous(memory_format=torch.channels_last).permute(0,2,3,1)
+def _centred(x, groups):
+    "`x` (b,h,w,c) less its means, and 1/deviation (b,c)"
+    def mean(v): return _shared(v.flatten(1,2).mean(1), groups)
+    d = x - _wide(mean(x))
+    return d, (mean(d*d)+1e-5).rsqrt()
 
+def _centred_back(g, d, s, scale, groups):
+    "Gradients of `scale*s*d + shift` for the map before the norm, the scale and the shift"
+    S1,S2,n = g.flatten(1,2).sum(1),(g*d).flatten(1,2).sum(1)*s,d.shape[1]*d.shape[2]
+    m1,m2 = (_shared(scale*S, groups)/n for S in (S1,S2))
+    gx = torch.addcmul(_wide(-s*m1), d, _wide(-s*s*m2)).addcmul_(g, _wide(scale*s))
+    return gx, S2, S1
+
+# %% ../nbs/workshop/kernels.ipynb #5097d512
 class _AdaAct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, gamma, beta, groups, slope):
-        x = _last(x); b,c = len(x),x.shape[3]
-        mean = lambda x: _shared(x.reshape(b,-1,c).mean(1), groups)
-        d = x - mean(x)[:,None,None]
-        s = (mean(d*d)+1e-5).rsqrt(); a = (1+gamma)*s
-        y = F.leaky_relu_(torch.addcmul(beta[:,None,None], d, a[:,None,None]), slope)
-        ctx.save_for_backward(d, y, s, gamma); ctx.groups,ctx.slope = groups,slope
+        d,s = _centred(_last(x), groups)
+        y = F.leaky_relu_(torch.addcmul(_wide(beta), d, _wide((1+gamma)*s)), slope)
+        ctx.save_for_backward(d, y, s, gamma)
+        ctx.groups,ctx.slope = groups,slope
         return y.permute(0,3,1,2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, g):
-        d,y,s,gamma = ctx.saved_tensors; b,h,w,c = d.shape; n = h*w
+        d,y,s,gamma = ctx.saved_tensors
         g = torch.ops.aten.leaky_relu_backward(_last(g), y, ctx.slope, True)
-        S1,S2 = g.reshape(b,n,c).sum(1),(g*d).view(b,n,c).sum(1)*s
-        m1,m2 = (_shared((1+gamma)*S, ctx.groups)/n for S in (S1,S2))
-        k = lambda t: t[:,None,None]
-        gx = torch.addcmul(k(-s*m1), d, k(-s*s*m2)).addcmul_(g, k((1+gamma)*s))
-        return gx.permute(0,3,1,2), S2, S1, None, None
+        gx,g_gamma,g_beta = _centred_back(g, d, s, 1+gamma, ctx.groups)
+        return gx.permute(0,3,1,2), g_gamma, g_beta, None, None
 
 # %% ../nbs/workshop/kernels.ipynb #00000027
 def ada_act(x,           # (b,c,h,w)
@@ -233,20 +286,25 @@ def ada_act(x,           # (b,c,h,w)
     return _AdaAct.apply(x, gamma, beta, groups, slope)
 
 # %% ../nbs/workshop/kernels.ipynb #00000029
+def _in_zeros(x): return F.pad(_last(x), (0,0,1,1,1,1)).permute(0,3,1,2)
+
 class _ConvSame(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, w, bias):
-        ctx.save_for_backward(x, w); ctx.wino = pays(x, w)
-        y = winograd(x, w) if ctx.wino else conv(F.pad(_last(x), (0,0,1,1,1,1)).permute(0,3,1,2), w)
+        ctx.save_for_backward(x, w)
+        ctx.wino = pays(x, w)
+        y = winograd(x, w) if ctx.wino else conv(_in_zeros(x), w)
         return y.add_(bias.view(1,-1,1,1))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, g):
-        x,w = ctx.saved_tensors; g = _last(g).permute(0,3,1,2); need,need_w,need_b = ctx.needs_input_grad
-        if ctx.wino: gx,gw = winograd_back(g, x, w, 1, need, need_w)
-        else: gx,gw = conv_back(g, F.pad(_last(x), (0,0,1,1,1,1)).permute(0,3,1,2), w, need); gx = gx[:,:,1:-1,1:-1] if need else None
-        return gx, gw, g.sum((0,2,3)) if need_b else None
+        (x,w),(need_x,need_w,need_bias) = ctx.saved_tensors,ctx.needs_input_grad
+        g = _last(g).permute(0,3,1,2)
+        if ctx.wino: gx,gw = winograd_back(g, x, w, 1, need_x, need_w)
+        else: gx,gw = conv_back(g, _in_zeros(x), w, need_x)
+        if need_x and not ctx.wino: gx = gx[:,:,1:-1,1:-1]
+        return gx, gw, g.sum((0,2,3)) if need_bias else None
 
 # %% ../nbs/workshop/kernels.ipynb #0000002a
 def conv_same(x, w, bias): # w (o,c,3,3), bias (o,)
@@ -264,9 +322,10 @@ class _Depthwise(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, g):
-        x,w = ctx.saved_tensors; c,p = len(w),w.shape[-1]//2; g = g.contiguous(memory_format=torch.channels_last)
-        gx = F.conv2d(g, w.flip(2,3), None, 1, p, 1, c) if ctx.needs_input_grad[0] else None
-        return gx, torch.ops.aten.convolution_backward(g, x, w, [c], [1,1], [p,p], [1,1], False, [0,0], c, [False,True,False])[1], g.sum((0,2,3))
+        x,w = ctx.saved_tensors
+        pad,g = w.shape[-1]//2,g.contiguous(memory_format=torch.channels_last)
+        gx = F.conv2d(g, w.flip(2,3), None, 1, pad, 1, len(w)) if ctx.needs_input_grad[0] else None
+        return gx, conv_grads(g, x, w, pad, False, True)[1], g.sum((0,2,3))
 
 # %% ../nbs/workshop/kernels.ipynb #0000002e
 def depthwise(x, w, bias): # w (c,1,k,k) with odd k, bias (c,)
@@ -274,32 +333,33 @@ def depthwise(x, w, bias): # w (c,1,k,k) with odd k, bias (c,)
     with torch.autocast('cpu', enabled=False): return _Depthwise.apply(x.to(w.dtype), w, bias)
 
 # %% ../nbs/workshop/kernels.ipynb #00000031
+def _plus_product(x, r, w, bias):
+    "`x` (b,h,w,c) + r@w' + bias, added in place where the precisions agree"
+    if w.dtype != x.dtype: return x + torch.addmm(bias, r, w.t()).view(x.shape)
+    return (x+bias).flatten(0,2).addmm_(r, w.t()).view(x.shape)
+
 class _StyledMlp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, h, scale, shift, groups, w1, b1, w2, b2):
-        x,h = _last(x),_last(h); (b,hh,ww,c),n = h.shape,h[...,0].numel()
-        mean = lambda v: _shared(v.reshape(b,-1,c).mean(1), groups)
-        d = h - mean(h)[:,None,None]
-        s = (mean(d*d)+1e-5).rsqrt()
-        r = torch.addcmul(shift[:,None,None], d, (scale*s)[:,None,None]).to(w1.dtype).view(n,c)
-        a = torch.addmm(b1, r, w1.t()); g = F.gelu(a)
-        if w2.dtype == x.dtype: y = (x+b2).view(n,c).addmm_(g, w2.t()).view(x.shape)
-        else: y = x + torch.addmm(b2, g, w2.t()).view(x.shape)
-        ctx.save_for_backward(d, s, scale, r, a, g, w1, w2); ctx.groups = groups
-        return y.permute(0,3,1,2)
+    def forward(ctx, x, h, scale, shift, groups, inner, inner_bias, outer, outer_bias):
+        ctx.groups = groups
+        d,s = _centred(_last(h), groups)
+        styled = torch.addcmul(_wide(shift), d, _wide(scale*s)).to(inner.dtype).flatten(0,2)
+        wide = torch.addmm(inner_bias, styled, inner.t())
+        act = F.gelu(wide)
+        ctx.save_for_backward(d, s, scale, styled, wide, act, inner, outer)
+        return _plus_product(_last(x), act, outer, outer_bias).permute(0,3,1,2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, gy):
-        d,s,scale,r,a,g,w1,w2 = ctx.saved_tensors; (b,hh,ww,c),k = d.shape,lambda t: t[:,None,None]; n = hh*ww
-        gy = _last(gy); go = gy.reshape(-1,c).to(w2.dtype)
-        gw2,gb2,ga = go.t()@g,go.sum(0),go@w2
-        torch.ops.aten.gelu_backward.grad_input(ga, a, grad_input=ga)
-        gw1,gb1,gr = (r.t()@ga).t(),ga.sum(0),(ga@w1).to(d.dtype).view(d.shape)
-        S1,S2 = gr.view(b,n,c).sum(1),(gr*d).view(b,n,c).sum(1)*s
-        m1,m2 = (_shared(scale*S, ctx.groups)/n for S in (S1,S2))
-        gh = torch.addcmul(k(-s*m1), d, k(-s*s*m2)).addcmul_(gr, k(scale*s))
-        return gy.permute(0,3,1,2), gh.permute(0,3,1,2), S2, S1, None, gw1, gb1, gw2, gb2
+    def backward(ctx, grad):
+        diff,s,scale,styled,wide,act,inner,outer = ctx.saved_tensors
+        grad = _last(grad)
+        g_out = grad.flatten(0,2).to(outer.dtype)
+        for_outer,g_wide = (g_out.t()@act, g_out.sum(0)),g_out@outer
+        torch.ops.aten.gelu_backward.grad_input(g_wide, wide, grad_input=g_wide)
+        for_inner,g_styled = ((styled.t()@g_wide).t(), g_wide.sum(0)),g_wide@inner
+        gh,*for_style = _centred_back(g_styled.to(diff.dtype).view(diff.shape), diff, s, scale, ctx.groups)
+        return grad.permute(0,3,1,2), gh.permute(0,3,1,2), *for_style, None, *for_inner, *for_outer
 
 # %% ../nbs/workshop/kernels.ipynb #00000032
 def styled_mlp(x, h,         # stream and what was seen around each place (b,c,h,w)

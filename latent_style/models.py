@@ -8,7 +8,8 @@ __all__ = ['n_params', 'ResnetBlock', 'init_normal_', 'ResnetGenerator', 'SNConv
 # %% ../nbs/01_models.ipynb #00000002
 import contextlib
 import torch, torch.nn as nn, torch.nn.functional as F
-from .kernels import plain_kernels, use_fast, conv_norm, conv_pad, keep_pages
+from .basics import nearest
+from .kernels import conv_norm, conv_pad, use_fast
 
 # %% ../nbs/01_models.ipynb #00000006
 def n_params(net): # a module
@@ -27,21 +28,21 @@ class ResnetBlock(nn.Module):
     "x + norm(conv(relu(norm(conv(x)))))"
     def __init__(self, c, conv='separable'):
         super().__init__()
-        norm = lambda: nn.InstanceNorm2d(c)
-        self.block = nn.Sequential(*_conv_layers(conv, c), norm(), nn.ReLU(), *_conv_layers(conv, c), norm())
+        first,second = _conv_layers(conv, c),_conv_layers(conv, c)
+        self.block = nn.Sequential(*first, nn.InstanceNorm2d(c), nn.ReLU(), *second, nn.InstanceNorm2d(c))
 
     def forward(self, x):
         if not use_fast(x): return x + self.block(x)
-        ws = [l.weight for l in self.block if isinstance(l, nn.Conv2d)]
-        n,p = len(ws)//2,ws[0].shape[2]//2
-        return x + conv_norm(conv_norm(x, ws[:n], p), ws[n:], p, relu=True)
+        weights = [l.weight for l in self.block if isinstance(l, nn.Conv2d)]
+        half,p = len(weights)//2,weights[0].shape[2]//2
+        return x + conv_norm(conv_norm(x, weights[:half], p), weights[half:], p, relu=True)
 
 # %% ../nbs/01_models.ipynb #00000015
 def init_normal_(net, std=.02):
     "Convolution weights from N(0,`std`²), biases 0"
     for m in net.modules():
         if not isinstance(m, nn.Conv2d): continue
-        nn.init.normal_(getattr(m, 'weight_orig', m.weight if hasattr(m, 'weight') else None), 0, std)
+        nn.init.normal_(m.weight_orig if hasattr(m, 'weight_orig') else m.weight, 0, std)
         if m.bias is not None: nn.init.zeros_(m.bias)
         if hasattr(m, 'iterate'): m.iterate(10)
     return net
@@ -50,10 +51,12 @@ def init_normal_(net, std=.02):
 _kernels = dict(separable=5, dense=7, pointwise=1)
 
 def _check_generator(c_in, c_out, conv, k, residual, act):
-    if conv not in _kernels: raise ValueError(f"conv={conv!r}: choose one of {', '.join(_kernels)}")
+    if conv not in _kernels: raise ValueError(f'conv={conv!r} is not a kind of convolution.{nearest(conv, _kernels)}')
     if act not in (None, 'none', 'tanh'): raise ValueError(f"act={act!r}: choose None or 'tanh'")
-    if residual and c_in != c_out: raise ValueError(f'residual=True adds the input, so c_in={c_in} and c_out={c_out} must be equal')
-    if k % 2 == 0 or (conv == 'pointwise' and k != 1): raise ValueError(f"k={k}: must be odd, and 1 for conv='pointwise'")
+    if residual and c_in != c_out:
+        raise ValueError(f'residual=True adds the input, so c_in={c_in} and c_out={c_out} must be equal')
+    if k % 2 == 0 or (conv == 'pointwise' and k != 1):
+        raise ValueError(f"k={k}: must be odd, and 1 for conv='pointwise'")
 
 # %% ../nbs/01_models.ipynb #00000017
 class ResnetGenerator(nn.Module):
@@ -68,16 +71,19 @@ class ResnetGenerator(nn.Module):
                  residual=True,    # x + net(x), with a zero-initialised head
                  act=None):        # output activation: None or 'tanh'
         super().__init__()
-        k = k or _kernels.get(conv, 1); _check_generator(c_in, c_out, conv, k, residual, act)
+        k = k or _kernels.get(conv, 1)
+        _check_generator(c_in, c_out, conv, k, residual, act)
         self.residual,self.c_in,self.p = residual,c_in,k//2
-        pad = lambda: [nn.ReflectionPad2d(k//2)] if conv != 'pointwise' else []
         stem,head = nn.Conv2d(c_in, ngf, k, bias=False),nn.Conv2d(ngf, c_out, k)
-        self.net = nn.Sequential(*pad(), stem, nn.InstanceNorm2d(ngf), nn.ReLU(), *[ResnetBlock(ngf, conv) for _ in range(n_blocks)],
-                                 *pad(), head, *([nn.Tanh()] if act == 'tanh' else []))
+        layers = [*self.pad(conv), stem, nn.InstanceNorm2d(ngf), nn.ReLU()]
+        layers += [ResnetBlock(ngf, conv) for _ in range(n_blocks)] + [*self.pad(conv), head]
+        self.net = nn.Sequential(*layers, *([nn.Tanh()] if act == 'tanh' else []))
         if conv != 'dense': self.output_conv = head # a second name of the same tensors: trained files have both
         init_normal_(self)
         if residual: nn.init.zeros_(head.weight)
         self.register_load_state_dict_pre_hook(_second_name)
+
+    def pad(self, conv): return [] if conv == 'pointwise' else [nn.ReflectionPad2d(self.p)]
 
     def forward(self, x):
         self.check(x)
@@ -94,8 +100,10 @@ class ResnetGenerator(nn.Module):
         return x.tanh() if isinstance(self.net[-1], nn.Tanh) else x
 
     def check(self, x):
-        if x.dim() != 4 or x.shape[1] != self.c_in: raise ValueError(f'expected a batch (b,{self.c_in},h,w), got {tuple(x.shape)}')
-        if min(x.shape[2:]) <= max(self.p, 1): raise ValueError(f'{x.shape[2]}x{x.shape[3]} is too small to mirror a frame of {max(self.p, 1)}')
+        if x.dim() != 4 or x.shape[1] != self.c_in:
+            raise ValueError(f'expected a batch (b,{self.c_in},h,w), got {tuple(x.shape)}')
+        h,w,p = *x.shape[2:],max(self.p, 1)
+        if min(h, w) <= p: raise ValueError(f'{h}x{w} is too small to mirror a frame of {p}')
 
 # %% ../nbs/01_models.ipynb #00000019
 def _second_name(net, state, prefix, *_):
@@ -103,17 +111,19 @@ def _second_name(net, state, prefix, *_):
     for part in ('weight','bias'):
         a,b = f'{prefix}output_conv.{part}',f'{prefix}net.{head}.{part}'
         if not hasattr(net, 'output_conv'): state.pop(a, None)
-        elif a in state or b in state: state.setdefault(a, state.get(b)); state.setdefault(b, state[a])
+        elif a in state: state.setdefault(b, state[a])
+        elif b in state: state[a] = state[b]
 
 # %% ../nbs/01_models.ipynb #00000026
 class SNConv2d(nn.Conv2d):
     "Convolution whose weight is divided by its largest singular value"
     def __init__(self, c_in, c_out, k, stride=1, padding=0, bias=True):
         super().__init__(c_in, c_out, k, stride, padding, bias=bias)
-        w = self.weight; del self.weight
-        self.weight_orig = w
+        weight = self.weight
+        del self.weight
+        self.weight_orig = weight
         self.register_buffer('weight_u', F.normalize(torch.randn(c_out), dim=0))
-        self.register_buffer('weight_v', F.normalize(torch.randn(w[0].numel()), dim=0))
+        self.register_buffer('weight_v', F.normalize(torch.randn(weight[0].numel()), dim=0))
         self.iterate()
 
     @torch.no_grad()
@@ -123,14 +133,16 @@ class SNConv2d(nn.Conv2d):
         for _ in range(n):
             v = F.normalize(w.t() @ u, dim=0, eps=1e-12)
             u = F.normalize(w @ v, dim=0, eps=1e-12)
-        self.weight_u.copy_(u); self.weight_v.copy_(v)
+        self.weight_u.copy_(u)
+        self.weight_v.copy_(v)
 
     def normed(self):
         "W/σ, with u and v held constant"
-        with torch.autocast(self.weight_orig.device.type, enabled=False):
-            if self.training and self.weight_orig.requires_grad: self.iterate()
-            u,v = self.weight_u.clone(),self.weight_v.clone() # a later pass may move the buffers before this one's backward
-            return self.weight_orig/torch.dot(u, self.weight_orig.flatten(1) @ v)
+        w = self.weight_orig
+        with torch.autocast(w.device.type, enabled=False):
+            if self.training and w.requires_grad: self.iterate()
+            u,v = self.weight_u.clone(),self.weight_v.clone() # a later pass may move them before this one's backward
+            return w/torch.dot(u, w.flatten(1) @ v)
 
     def forward(self, x): return self._conv_forward(x, self.normed(), self.bias)
 
@@ -138,12 +150,12 @@ class SNConv2d(nn.Conv2d):
 @contextlib.contextmanager
 def frozen(*nets):
     "Inside, the parameters of `nets` want no gradient; afterwards each is as it was"
-    ps = [(p, p.requires_grad) for n in nets for p in n.parameters()]
+    before = [(p, p.requires_grad) for n in nets for p in n.parameters()]
     try:
-        for p,_ in ps: p.requires_grad_(False)
+        for p,_ in before: p.requires_grad_(False)
         yield
     finally:
-        for p,r in ps: p.requires_grad_(r)
+        for p,wanted in before: p.requires_grad_(wanted)
 
 # %% ../nbs/01_models.ipynb #0000002e
 class PatchDiscriminator(nn.Module):
@@ -155,7 +167,8 @@ class PatchDiscriminator(nn.Module):
                  sn=True): # spectral normalisation
         super().__init__()
         if stride not in (1, 2): raise ValueError(f'stride={stride}: choose 1 or 2')
-        Conv,k = SNConv2d if sn else nn.Conv2d,3 if stride == 1 else 4
+        Conv = SNConv2d if sn else nn.Conv2d
+        k = 3 if stride == 1 else 4
         self.net = nn.Sequential(Conv(c_in, ndf, k, stride, 1), nn.LeakyReLU(.2),
                                  Conv(ndf, 2*ndf, k, stride, 1, bias=False), nn.LeakyReLU(.2), Conv(2*ndf, 1, 3, 1, 1))
         init_normal_(self)

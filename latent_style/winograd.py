@@ -19,65 +19,117 @@ def toom_cook(points, # finite points, all different; infinity is added
              ):
     "Matrices A', G, B' with `A' @ ((G@g) * (B'@d))` the correlation of m+r-1 data `d` with `r` taps `g`, in float64"
     n,a = m+r-1,np.asarray(points, dtype=float)
-    if len(set(points)) != n-1: raise ValueError(f'{m} outputs of {r} taps need {n-1} different finite points, got {points}')
-    AT,G,BT = np.zeros((m,n)),np.zeros((n,r)),np.zeros((n,n))
+    if len(set(points)) != n-1: raise ValueError(f'{m} outputs of {r} taps need {n-1} different points, got {points}')
+    back,taps,data = np.zeros((m,n)),np.zeros((n,r)),np.zeros((n,n))
+    back[:,:-1] = (a[:,None]**np.arange(m)).T
+    taps[:-1] = a[:,None]**np.arange(r)
     for j in range(n-1):
         rest = np.delete(a, j)
-        AT[:,j],G[j],BT[j,:n-1] = a[j]**np.arange(m),a[j]**np.arange(r)/np.prod(a[j]-rest),polyfromroots(rest)
-    AT[-1,-1],G[-1,-1],BT[-1] = 1,1,polyfromroots(a)
-    return tuple(map(torch.tensor, (AT,G,BT)))
+        taps[j] /= np.prod(a[j]-rest)
+        data[j,:-1] = polyfromroots(rest)
+    back[-1,-1],taps[-1,-1],data[-1] = 1,1,polyfromroots(a)
+    return tuple(map(torch.from_numpy, (back,taps,data)))
 
 # %% ../nbs/workshop/winograd.ipynb #0000000b
 _points = (0, .5**.5, -.5**.5, 2**.5, -2**.5)
 
 @lru_cache
-def _mats(dtype): return tuple(torch.kron(k, k).to(dtype) for k in toom_cook(_points))
+@torch.inference_mode(False) # what is remembered must serve training, too
+def _mats(dtype):
+    "Both dimensions at once: the way back (16,36), the taps (36,9), the data (36,36)"
+    return tuple(torch.kron(k, k).to(dtype) for k in toom_cook(_points))
 
 # %% ../nbs/workshop/winograd.ipynb #0000000d
 _own = threading.local()    # each thread has buffers of its own
 
+@torch.inference_mode(False)
+def _fresh(n, dtype): return torch.empty(n, dtype=dtype, device='cpu')
+
 def _buffer(name, dtype, *shape):
     "Memory that the next call under the same name overwrites"
-    n,key,d = math.prod(shape),(name,dtype),_own.__dict__
-    if key not in d or d[key].numel() < n: d[key] = torch.empty(n, dtype=dtype)
-    return d[key][:n].view(shape)
+    n,key,kept = math.prod(shape),(name,dtype),_own.__dict__
+    if key not in kept or kept[key].numel() < n: kept[key] = _fresh(n, dtype)
+    return kept[key][:n].view(shape)
 
-def _framed(x, p, th, tw):
+# %% ../nbs/workshop/winograd.ipynb #53482e0a
+def _n_tiles(h, w):
+    "How many tiles of 4x4 cover a map"
+    return -(-h//4), -(-w//4)
+
+def _framed(x, p, tiles):
     "`x` (b,h,w,c) in a frame of zeros, `p` at the upper left, as large as the tiles need"
-    (b,h,w,c),H,W = x.shape,4*th+2,4*tw+2
-    o = _buffer('framed', x.dtype, b, H, W, c)
-    o[:,:p],o[:,p+h:],o[:,p:p+h,:p],o[:,p:p+h,p+w:] = 0,0,0,0
-    o[:,p:p+h,p:p+w] = x
-    return o
+    b,h,w,c = x.shape
+    framed = _buffer('framed', x.dtype, b, *(4*n+2 for n in tiles), c)
+    framed[:,:p],framed[:,p+h:],framed[:,p:p+h,:p],framed[:,p:p+h,p+w:] = 0,0,0,0
+    framed[:,p:p+h,p:p+w] = x
+    return framed
 
-def _spread(x, p, th, tw):
+def _spread(x, p, tiles):
     "Tiles of `x` (b,h,w,c) at the 36 points: (36, tiles, c)"
-    f = _framed(x, p, th, tw); (s0,s1,s2,_),(b,_,_,c) = f.stride(),f.shape
-    t = _buffer('tiles', x.dtype, 6, 6, b, th, tw, c)
-    t.copy_(f.as_strided(t.shape, (s1,s2,s0,4*s1,4*s2,1)))
-    return torch.mm(_mats(x.dtype)[2], t.view(36,-1), out=_buffer('spread', x.dtype, 36, b*th*tw*c)).view(36,-1,c)
+    framed,c = _framed(x, p, tiles),x.shape[3]
+    sb,sh,sw,_ = framed.stride()
+    out = _buffer('tiles', x.dtype, 6, 6, len(x), *tiles, c)
+    out.copy_(framed.as_strided(out.shape, (sh,sw,sb,4*sh,4*sw,1)))
+    spread = _buffer('spread', x.dtype, 36, out[0,0].numel())
+    return torch.mm(_mats(x.dtype)[2], out.view(36,-1), out=spread).view(36,-1,c)
 
-def _chunk(x, th, tw, o): return max(1, 2**17//(th*tw*max(x.shape[3], o)))     # samples at a time: buffers of some 20 MB at most
+def _chunks(x, tiles, c_out):
+    "Slices of a few samples of `x` (b,h,w,c): buffers of some 20 MB at most"
+    n = max(1, 2**17//(math.prod(tiles)*max(x.shape[3], c_out)))
+    return [slice(i, i+n) for i in range(0, len(x), n)]
 
 # %% ../nbs/workshop/winograd.ipynb #0000000e
+def _convolve(x,     # some samples (b,h,w,c)
+              U,     # kernels at the points (36,c,o)
+              p,     # width of the frame
+              tiles, # rows and columns of tiles
+              out):  # where the outputs go (b,4*rows,4*columns,o)
+    "Spread, multiply at the points, carry back"
+    V,(th,tw),o = _spread(x, p, tiles),tiles,U.shape[2]
+    products = torch.bmm(V, U, out=_buffer('tiles', x.dtype, 36, V.shape[1], o))
+    y = torch.mm(_mats(x.dtype)[0], products.view(36,-1), out=_buffer('spread', x.dtype, 16, V.shape[1]*o))
+    out.view(-1,th,4,tw,4,o).copy_(y.view(4,4,-1,th,tw,o).permute(2,3,0,4,1,5))
+
+# %% ../nbs/workshop/winograd.ipynb #d0a512ed
 def winograd(x,   # (b,c,h,w), float32 or float64
              w,   # kernel (o,c,3,3)
              p=1, # width of the frame of zeros, 0 to 2
             ):
     "`conv2d(x, w, padding=p)` with a quarter of the multiplications; channels last in memory, no gradient"
-    x,o = x.permute(0,2,3,1),len(w)
-    b,h,wd = len(x),x.shape[1]+2*p-2,x.shape[2]+2*p-2; th,tw = -(-h//4),-(-wd//4)
-    KA,KG,_ = _mats(x.dtype)
-    U = (KG @ w.permute(2,3,1,0).reshape(9,-1)).view(36, -1, o)
-    y = x.new_empty(b, 4*th, 4*tw, o)
-    for i in range(0, b, n := _chunk(x, th, tw, o)):
-        V = _spread(x[i:i+n], p, th, tw)
-        M = torch.bmm(V, U, out=_buffer('tiles', x.dtype, 36, V.shape[1], o))
-        Y = torch.mm(KA, M.view(36,-1), out=_buffer('spread', x.dtype, 16, V.shape[1]*o))
-        y[i:i+n].view(-1,th,4,tw,4,o).copy_(Y.view(4,4,-1,th,tw,o).permute(2,3,0,4,1,5))
-    return y[:,:h,:wd].permute(0,3,1,2)
+    x,c_out = x.permute(0,2,3,1),len(w)
+    height,width = (side+2*p-2 for side in x.shape[1:3])
+    tiles = _n_tiles(height, width)
+    U = (_mats(x.dtype)[1] @ w.permute(2,3,1,0).reshape(9,-1)).view(36, -1, c_out)
+    y = x.new_empty(len(x), *(4*n for n in tiles), c_out)
+    for part in _chunks(x, tiles, c_out): _convolve(x[part], U, p, tiles, y[part])
+    return y[:,:height,:width].permute(0,3,1,2)
 
 # %% ../nbs/workshop/winograd.ipynb #00000011
+def _at_points(g,      # gradient of some samples (b,4*rows,4*columns,o)
+               tiles): # rows and columns of tiles
+    "The gradient of the outputs carried back to the points: (36, tiles, o)"
+    (th,tw),o = tiles,g.shape[3]
+    out = _buffer('tiles', g.dtype, 4, 4, len(g), th, tw, o)
+    out.copy_(g.reshape(-1,th,4,tw,4,o).permute(2,4,0,1,3,5))
+    back = _buffer('back', g.dtype, 36, out[0,0].numel())
+    return torch.mm(_mats(g.dtype)[0].t(), out.view(16,-1), out=back).view(36,-1,o)
+
+def _whole_tiles(x, tiles):
+    "`x` (b,h,w,c), with zeros at the lower right where the tiles reach over it"
+    missing = [4*n-side for n,side in zip(tiles, x.shape[1:3])]
+    return F.pad(x, (0,0,0,missing[1],0,missing[0])) if any(missing) else x
+
+def _kernel_grad(g, x, pad):
+    "Gradient for the kernel, from the output's gradient `g` and the input `x`"
+    tiles,c = _n_tiles(*g.shape[2:]),x.shape[1]
+    g,x = _whole_tiles(g.permute(0,2,3,1), tiles),x.permute(0,2,3,1)
+    at_points = x.new_zeros(36, c, g.shape[3])
+    for part in _chunks(x, tiles, g.shape[3]):
+        V = _spread(x[part], pad, tiles)
+        at_points.baddbmm_(V.transpose(1,2), _at_points(g[part], tiles))
+    return (_mats(x.dtype)[1].t() @ at_points.view(36,-1)).view(3,3,c,-1).permute(3,2,0,1)
+
+# %% ../nbs/workshop/winograd.ipynb #1145b8aa
 def winograd_back(g,  # gradient after the convolution (b,o,h+2p-2,w+2p-2)
                   x,  # its input (b,c,h,w)
                   w,  # its kernel (o,c,3,3)
@@ -85,17 +137,10 @@ def winograd_back(g,  # gradient after the convolution (b,o,h+2p-2,w+2p-2)
                   need_x=True, need_w=True):
     "Gradients of `winograd(x, w, p)` for `x` and `w`, or None"
     gx = winograd(g, w.flip(2,3).transpose(0,1), 2-p) if need_x else None
-    if not need_w: return gx, None
-    x,g = x.permute(0,2,3,1),g.permute(0,2,3,1); (b,h,wd,o),c = g.shape,x.shape[3]; th,tw = -(-h//4),-(-wd//4)
-    KA,KG,_ = _mats(x.dtype); dU = x.new_zeros(36, c, o)
-    if (h,wd) != (4*th,4*tw): g = F.pad(g, (0,0,0,4*tw-wd,0,4*th-h))
-    for i in range(0, b, n := _chunk(x, th, tw, o)):
-        V = _spread(x[i:i+n], p, th, tw); k = len(x[i:i+n])
-        t = _buffer('tiles', x.dtype, 4, 4, k, th, tw, o); t.copy_(g[i:i+n].reshape(k,th,4,tw,4,o).permute(2,4,0,1,3,5))
-        dU.baddbmm_(V.transpose(1,2), torch.mm(KA.t(), t.view(16,-1), out=_buffer('back', x.dtype, 36, V.shape[1]*o)).view(36,-1,o))
-    return gx, (KG.t() @ dU.view(36,-1)).view(3,3,c,o).permute(3,2,0,1)
+    return gx, _kernel_grad(g, x, p) if need_w else None
 
 # %% ../nbs/workshop/winograd.ipynb #00000016
 def pays(x, w):
     "Whether the convolution of the CPU map `x` with `w` is worth this way"
-    return w.shape[2] == w.shape[3] == 3 and min(w.shape[:2]) >= 96 and x.shape[1] == w.shape[1] and x.dtype == w.dtype == torch.float32
+    if x.dtype != torch.float32 or w.dtype != torch.float32: return False
+    return w.shape[2] == w.shape[3] == 3 and min(w.shape[:2]) >= 96 and x.shape[1] == w.shape[1]
