@@ -49,25 +49,27 @@ def _ramp(n, whole, overlap):
     return ((torch.minimum(d, n-d)-overlap/4)/(overlap/2)).clamp(1e-3, 1)
 
 # %% ../nbs/workshop/autoencoders.ipynb #0000000a
-def tiled(f,          # function of a batch, works on any size
+def tiled(func,       # function of a batch, works on any size
           x,          # batch (b,c,h,w)
           tile=96,    # largest square, in cells
           overlap=24, # cells shared by neighbours
           cin=1,      # input pixels per cell
           cout=1,     # output pixels per cell
          ):
-    "`f(x)` computed on overlapping squares and blended"
+    "`func(x)` computed on overlapping squares and blended"
     h,w = x.shape[-2]//cin, x.shape[-1]//cin
-    if max(h,w) <= tile: return f(x)
-    th,tw = min(tile,h),min(tile,w)
-    ramp = (_ramp(th,h,overlap)[:,None]*_ramp(tw,w,overlap)).to(x.device)
+    if max(h,w) <= tile: return func(x)
+    high,wide = min(tile,h),min(tile,w)
+    ramp = (_ramp(high,h,overlap)[:,None]*_ramp(wide,w,overlap)).to(x.device)
     ramp = ramp.repeat_interleave(cout,0).repeat_interleave(cout,1)
-    out = weight = None
+    out = None
     for i in _starts(h, tile, overlap):
         for j in _starts(w, tile, overlap):
-            y = f(x[..., i*cin:(i+th)*cin, j*cin:(j+tw)*cin])
-            if out is None: out,weight = y.new_zeros(*y.shape[:2], h*cout, w*cout),y.new_zeros(h*cout, w*cout)
-            here = (..., slice(i*cout, (i+th)*cout), slice(j*cout, (j+tw)*cout))
+            y = func(x[..., i*cin:(i+high)*cin, j*cin:(j+wide)*cin])
+            if out is None:
+                out = y.new_zeros(*y.shape[:2], h*cout, w*cout)
+                weight = y.new_zeros(out.shape[-2:])
+            here = (..., slice(i*cout, (i+high)*cout), slice(j*cout, (j+wide)*cout))
             out[here] += y*ramp
             weight[here] += ramp
     return out/weight
@@ -120,9 +122,10 @@ def _hub_config(name, subfolders, offline):
                 warnings.simplefilter('ignore')
                 return load(str(name), subfolder=sub or None, local_files_only=offline),sub
         except Exception as e: last = e
-    raise ValueError(f"autoencoder {name!r}: there is no such folder, and as a name on the Hugging Face hub it is neither in the local "
-        f"cache nor could be fetched. Check the spelling; or, where there is a network, run `hf download {name}` once; or give a local "
-        "folder; 'tiny' is the codec that comes with the package.") from last
+    raise ValueError(
+        f'autoencoder {name!r}: there is no such folder, and as a name on the Hugging Face hub it is neither in the '
+        f'local cache nor could be fetched. Check the spelling; or, where there is a network, run `hf download {name}` '
+        "once; or give a local folder; 'tiny' is the codec that comes with the package.") from last
 
 # %% ../nbs/workshop/autoencoders.ipynb #00000017
 _DIFFUSERS = ('AutoencoderKL', 'AutoencoderTiny', 'AutoencoderKLFlux2', 'AutoencoderDC')
@@ -145,7 +148,7 @@ def _tiny_net(folder, cfg):
 def _diffusers_net(kind, name, subfolder, offline):
     "An autoencoder of diffusers, float32"
     with _quiet() as diffusers:
-        if not hasattr(diffusers, kind): raise ValueError(f'diffusers {diffusers.__version__} has no {kind}: install a newer one')
+        if not hasattr(diffusers, kind): raise ValueError(f'diffusers {diffusers.__version__} lacks {kind}')
         load = getattr(diffusers, kind).from_pretrained
         return load(str(name), subfolder=subfolder or None, torch_dtype=torch.float32, local_files_only=offline)
 
@@ -180,7 +183,8 @@ def _geometry(kind, net, scale):
 # %% ../nbs/workshop/autoencoders.ipynb #0000001a
 def _scale_shift(kind, net, cfg):
     "The scale and shift that belong to a network"
-    return _from_batch_norm(net.bn, net.config['latent_channels']) if kind == 'AutoencoderKLFlux2' else _from_config(cfg)
+    if kind == 'AutoencoderKLFlux2': return _from_batch_norm(net.bn, net.config['latent_channels'])
+    return _from_config(cfg)
 
 def _bundled():
     "Folder of the codec that comes with the package"
@@ -192,7 +196,8 @@ def _open(name, subfolder, offline):
     "Class, network, configuration and subfolder of an autoencoder"
     folder = _bundled() if name == 'tiny' else name
     subfolders = [subfolder] if subfolder else ['','vae']
-    cfg,sub = _local_config(folder, subfolders) if Path(folder).is_dir() else _hub_config(name, subfolders, offline)
+    if Path(folder).is_dir(): cfg,sub = _local_config(folder, subfolders)
+    else: cfg,sub = _hub_config(name, subfolders, offline)
     return *_load_net(folder, cfg, sub, offline),cfg,sub
 
 # %% ../nbs/workshop/autoencoders.ipynb #0000001c
@@ -233,19 +238,19 @@ def _grad_for(x): return torch.set_grad_enabled(x.requires_grad and torch.is_gra
 # %% ../nbs/workshop/autoencoders.ipynb #0000001e
 class Latents:
     "A frozen autoencoder as codec; latents of about unit variance"
-    def __init__(self, name='tiny',   # 'tiny' (comes with the package), a folder, or a hub id such as 'stabilityai/sd-vae-ft-mse'
+    def __init__(self, name='tiny',   # 'tiny' (bundled), a folder, or a hub id such as 'stabilityai/sd-vae-ft-mse'
                  subfolder=None,      # where in there; 'vae' is found by itself
                  dtype=torch.float32, # the network computes in this; latents and pictures are float32 anyway
                  device='cpu',
-                 batch=8,             # pictures of 32x32 cells, at most 256x256 pixels, at once; fewer when they are larger
-                 tile=None,           # larger pictures go through in squares of so many cells; default 96, at most 768 pixels
+                 batch=8,             # pictures of 32x32 cells (or 256x256 pixels) at once; fewer when they are larger
+                 tile=None,           # side in cells of the squares of larger ones; default 96, at most 768 pixels
                  offline=False,       # never ask the hub, only its local cache
                 ):
         kind,net,cfg,sub = _open(name, subfolder, offline)
         self.id,self.name,self.subfolder = _net_id(kind, net, cfg),name,sub
         self.scale,self.shift = _scale_shift(kind, net, cfg)
         self.channels,self.factor = _geometry(kind, net, self.scale)
-        self.net = torch.nn.Module.to(net, device, dtype)  # not diffusers' own `to`, which warns about half precision on a CPU
+        self.net = torch.nn.Module.to(net, device, dtype)  # diffusers' own `to` warns about half precision on a CPU
         self.dtype,self.device,self.batch = dtype,torch.device(device),batch
         self.tile = min(96, 768//self.factor) if tile is None else tile
 
@@ -276,8 +281,8 @@ class Latents:
     def spec(self):
         "What index.json keeps, enough for `load_codec`"
         path = str(Path(self.name).resolve()) if self.name != 'tiny' and Path(self.name).is_dir() else self.name
-        return dict(id=self.id, kind='Latents', path=path, subfolder=self.subfolder, channels=self.channels, factor=self.factor,
-                    scale=self.scale, shift=self.shift)
+        return dict(id=self.id, kind='Latents', path=path, subfolder=self.subfolder, channels=self.channels,
+                    factor=self.factor, scale=self.scale, shift=self.shift)
 
 # %% ../nbs/workshop/autoencoders.ipynb #0000002c
 def _spec_of(name):
@@ -294,11 +299,12 @@ def load_codec(spec,      # a codec, its `spec()`, an id such as 'pixels-64', 't
     if hasattr(spec, 'spec'): return spec
     if isinstance(spec, (str,Path)): spec = _spec_of(str(spec))
     wanted = spec.get('id') or ''
-    if wanted.startswith('pixels-'): return Pixels(int(wanted[7:]), **{k:v for k,v in kwargs.items() if k == 'device'})
+    if wanted.startswith('pixels-'): return Pixels(int(wanted[7:]), device=kwargs.get('device', 'cpu'))
     where,sub = (path,None) if path else (spec.get('path'),spec.get('subfolder') or None)
     if not where: raise ValueError(f'codec {wanted or None}: it is not known where it lies, give path=')
     try: codec = Latents(where, subfolder=sub, **kwargs)
-    except ValueError as e: raise ValueError(f'codec {wanted or where}: {e} If the folder has moved, give path=.') from e
+    except ValueError as e:
+        raise ValueError(f'codec {wanted or where}: {e} If the folder has moved, give path=.') from e
     if wanted and codec.id != wanted:
         raise ValueError(f'codec mismatch: the latents were made with {wanted}, in {where} lies {codec.id}')
     return codec

@@ -64,7 +64,7 @@ def _mirrored(a, size):
 
 # %% ../nbs/00_data.ipynb #0000000d
 def fit(im,          # Pillow RGB picture
-        size=None,   # side in pixels: of the square, or of the shorter side for 'keep'; None keeps the pixels as they are
+        size=None,   # side in pixels: of the square, or of the shorter side for 'keep'; None keeps the picture's own
         mode='crop', # 'crop', 'pad' or 'keep'
         factor=1,    # sides become multiples of this ('keep')
        ):
@@ -147,7 +147,8 @@ def show_grid(pics,        # tensor (n,3,h,w) in [-1,1], or a list of rows (each
     grid,titles = _rows(pics, n_cols), list(titles or [])
     n_rows,n_cols = len(grid), max(map(len, grid))
     h,w = grid[0][0].shape[-2:]
-    fig,axs = plt.subplots(n_rows, n_cols, figsize=(size*n_cols, size*n_rows*h/w), dpi=80, squeeze=False, layout='constrained')
+    inches = size*n_cols,size*n_rows*h/w
+    fig,axs = plt.subplots(n_rows, n_cols, figsize=inches, dpi=80, squeeze=False, layout='constrained')
     fig.get_layout_engine().set(w_pad=.02, h_pad=.02, wspace=.01, hspace=.01)
     for row,line in zip(grid, axs):
         for j,ax in enumerate(line): _cell(ax, row[j] if j < len(row) else None)

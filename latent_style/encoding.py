@@ -30,8 +30,10 @@ def _inspect(path, name, size, mode, factor):
     pixels = hashlib.blake2b(im.tobytes()+repr(im.size).encode(), digest_size=8).hexdigest()
     record |= dict(size=list(im.size), pixels=pixels)
     least = max(8, 4*factor)
-    if min(im.size) < least: return record|dict(bad=f'tiny: {im.width}x{im.height}, a side has less than {least} pixels'),None
-    if all(hi-lo <= 1 for lo,hi in im.getextrema()): return record|dict(bad='constant: one colour'),None
+    bad = None
+    if min(im.size) < least: bad = f'tiny: {im.width}x{im.height}, a side has less than {least} pixels'
+    elif all(hi-lo <= 1 for lo,hi in im.getextrema()): bad = 'constant: one colour'
+    if bad: return record|dict(bad=bad),None
     return record,to_tensor(fit(im, size, mode, factor))
 
 # %% ../nbs/workshop/encoding.ipynb #0000000a
@@ -56,7 +58,8 @@ def _plan_text(plan, hashes, *options):
     for k,(d,parts) in enumerate(plan.items()):
         files = json.dumps(hashes[d])
         yield f"{', ' if k else ''}{json.dumps(d)}: ["
-        for i,part in enumerate(parts): yield f"{', ' if i else ''}[{json.dumps(part.file.stem)}, {json.dumps(part.names)}, {files}]"
+        for i,part in enumerate(parts):
+            yield f"{', ' if i else ''}[{json.dumps(part.file.stem)}, {json.dumps(part.names)}, {files}]"
         yield ']'
     yield '}'+''.join(f', {json.dumps(o)}' for o in options)+']'
 
@@ -68,7 +71,7 @@ def _made_from(plan, hashes, *options):
 
 # %% ../nbs/workshop/encoding.ipynb #0000000e
 def _encode_part(part, folder, codec, how, dtype, seed, pool):
-    "Encode a few pictures into one file, with their records as its metadata; `seed` to draw from the posterior, or None"
+    "Encode a few pictures into one file, their records as its metadata; with a `seed` latents are drawn"
     records,xs = zip(*pool.map(lambda name: _inspect(folder/name, name, **how), part.names))
     latents = {}
     for shape in sorted({tuple(x.shape) for x in xs if x is not None}):
@@ -93,6 +96,10 @@ def _encode_parts(plan, src, codec, how, dtype, seed, progress):
 def _read_tensor(path, key):
     with safe_open(path, 'pt') as f: return f.get_tensor(key).clone()
 
+def _entry(opened, path, key, record):
+    "Entry for one latent of a part"
+    return Entry(record, tuple(opened.get_slice(key).get_shape()), partial(_read_tensor, path, key))
+
 def _read_parts(parts):
     "Entries of good pictures and records of bad ones"
     good,bad = [],[]
@@ -100,7 +107,7 @@ def _read_parts(parts):
         with safe_open(part.file, 'pt') as f:
             for i,record in enumerate(json.loads(f.metadata()['files'])):
                 if 'bad' in record: bad.append(record)
-                else: good.append(Entry(record, tuple(f.get_slice(f'{i:05d}').get_shape()), partial(_read_tensor, part.file, f'{i:05d}')))
+                else: good.append(_entry(f, part.file, f'{i:05d}', record))
     return good,bad
 
 def _drop_twins(domains):
@@ -118,13 +125,13 @@ def _drop_twins(domains):
 def _sort_out(plan, other):
     "Domain -> entries to keep, and the report"
     good,bad = {},[]
-    for d,parts in plan.items():
-        good[d],wrong = _read_parts(parts)
-        bad += [record|dict(domain=d) for record in wrong]
+    for domain,parts in plan.items():
+        good[domain],wrong = _read_parts(parts)
+        bad += [record|dict(domain=domain) for record in wrong]
     good,twins = _drop_twins(good)
     bad = [dict(domain=r['domain'], name=r['name'], why=r['bad']) for r in bad+twins]
     bad.sort(key=lambda r: (r['domain'], r['name']))
-    return good,dict(domains={d:len(good.get(d, [])) for d in plan}, bad=bad, not_pictures=other)
+    return good,dict(domains={domain:len(good.get(domain, [])) for domain in plan}, bad=bad, not_pictures=other)
 
 def _complain(path, report, skip_bad):
     "Show bad pictures; an error unless they may be skipped"
@@ -133,7 +140,8 @@ def _complain(path, report, skip_bad):
     if len(bad) > 20: print(f'  ... and {len(bad)-20} more')
     if bad and not skip_bad:
         first = report['bad'][0]
-        raise ValueError(f"{len(bad)} bad pictures, listed in {path}, the first: {first['domain']}/{first['name']} ({first['why']}). "
+        raise ValueError(f"{len(bad)} bad pictures, listed in {path}, "
+                         f"the first: {first['domain']}/{first['name']} ({first['why']}). "
                          'Remove them, or skip them with skip_bad=True (--skip_bad on the command line)')
     empty = [d for d,n in report['domains'].items() if not n]
     if empty: raise ValueError(f"no pictures left in {', '.join(empty)}, see {path}")
@@ -163,7 +171,7 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
     key = [STORE_FORMAT, codec.id, getattr(codec,'tile',0), codec.dtype, size, mode, sample, seed, dtype]
     plan,hashes = _plan_parts(src, tree, work, batch, key)
     made_from = _made_from(plan, hashes, skip_bad, shard_mb)
-    if not all(_is_done(dst/d, made_from) for d in tree):
+    if not all(_is_done(dst/domain, made_from) for domain in tree):
         work.mkdir(parents=True, exist_ok=True)
         how = dict(size=size, mode=mode, factor=codec.factor)
         _encode_parts(plan, src, codec, how, dtype, seed if sample else None, progress)
@@ -171,7 +179,8 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
         write_json(dst/'report.json', report)
         _complain(dst/'report.json', report, skip_bad)
         info = dict(codec=codec.spec(), scale=codec.scale, shift=codec.shift, mode=mode, size=size, made_from=made_from)
-        for d in plan: write_domain(dst/d, [_indexed(e, hashes[d]) for e in good[d]], info, dtype, shard_mb)
+        for domain in plan:
+            write_domain(dst/domain, [_indexed(e, hashes[domain]) for e in good[domain]], info, dtype, shard_mb)
     shutil.rmtree(work, ignore_errors=True)
     return json.loads((dst/'report.json').read_text(encoding='utf-8'))
 

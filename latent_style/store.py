@@ -46,7 +46,7 @@ def write_json(path, content):
 
 # %% ../nbs/workshop/store.ipynb #00000009
 STORE_FORMAT = 'latent_style/1'
-Entry = namedtuple('Entry', 'record shape load')   # what the index says of a latent, its shape, a function that gives it
+Entry = namedtuple('Entry', 'record shape load')   # what the index says of a latent; its shape; a function to load it
 
 def _runs(shapes, itemsize, shard_mb):
     "Runs of equal shape, none larger than `shard_mb`: (first, last+1) of each"
@@ -69,23 +69,25 @@ def write_domain(dst,                 # folder of the domain
     "Shards and index.json of one domain; the index comes last"
     dst.mkdir(parents=True, exist_ok=True)
     for old in [dst/'index.json', *dst.glob('latents-*.safetensors')]: old.unlink(missing_ok=True)
-    entries = sorted(entries, key=lambda e: (e.shape, e.record['name']))
-    runs = _runs([e.shape for e in entries], torch.finfo(dtype).bits//8, shard_mb)
+    entries = sorted(entries, key=lambda entry: (entry.shape, entry.record['name']))
+    runs = _runs([entry.shape for entry in entries], torch.finfo(dtype).bits//8, shard_mb)
     shards = []
     for k,(i,j) in enumerate(runs):
         file = dst/f'latents-{k:05d}-of-{len(runs):05d}.safetensors'
-        z = torch.stack([e.load().to(dtype) for e in entries[i:j]])
+        z = torch.stack([entry.load().to(dtype) for entry in entries[i:j]])
         replace_file(file, lambda tmp: save_file(dict(latents=z), tmp))
         shards.append(dict(file=file.name, shape=list(z.shape), sha256=file_hash(file)))
-    write_json(dst/'index.json', dict(format=STORE_FORMAT, **info, dtype=str(dtype).split('.')[1], shards=shards,
-                                      files=[e.record for e in entries]))
+    files = [entry.record for entry in entries]
+    kind = str(dtype).split('.')[1]
+    write_json(dst/'index.json', dict(format=STORE_FORMAT, **info, dtype=kind, shards=shards, files=files))
 
 # %% ../nbs/workshop/store.ipynb #0000000e
 def _crop(z, h, w, generator=None):
     "An `h` x `w` piece of `z`, at a random place or from the centre"
     spare = z.shape[-2]-h,z.shape[-1]-w
     if min(spare) < 0:
-        raise ValueError(f'cannot crop {h}x{w} cells out of a latent of {z.shape[-2]}x{z.shape[-1]}: ask for a smaller size')
+        there = f'{z.shape[-2]}x{z.shape[-1]}'
+        raise ValueError(f'cannot crop {h}x{w} cells out of a latent of {there}: ask for a smaller size')
     if generator is None: i,j = (n//2 for n in spare)
     else: i,j = (int(torch.rand((), generator=generator, dtype=torch.float64)*(n+1)) for n in spare)
     return z[..., i:i+h, j:j+w]
@@ -102,7 +104,9 @@ class Domain:
         self.shape = (self.shapes[0][0], min(s[1] for s in self.shapes), min(s[2] for s in self.shapes))
 
     def __len__(self): return len(self.names)
-    def __repr__(self): return f"Domain({self.name!r}, {len(self)} x {' or '.join('x'.join(map(str,s)) for s in self.shapes)})"
+    def __repr__(self):
+        shapes = ' or '.join('x'.join(map(str, shape)) for shape in self.shapes)
+        return f'Domain({self.name!r}, {len(self)} x {shapes})'
 
     def sample(self, i):
         "Latent `i` as it lies in the store (c,h,w)"
@@ -183,15 +187,14 @@ class Store:
 # %% ../nbs/workshop/store.ipynb #00000013
 def _load(store, device):
     "Bring all latents to a device: as one tensor when they have one shape"
-    if len({shape for d in store for shape in d.shapes}) > 1:
-        for d in store:
-            d.shards = [s.to(device, copy=True) for s in d.shards]
-            d.data = d.shards[0] if d.data is not None else None
+    if len({shape for domain in store for shape in domain.shapes}) == 1:
+        store.flat = torch.cat([domain.whole() for domain in store]).to(device)
+        for domain,z in zip(store, store.flat.split(store.sizes)):
+            domain.data,domain.shards,domain.rows,domain.ends = z,[z],None,torch.tensor([len(z)])
         return
-    store.flat = torch.cat([d.whole() for d in store]).to(device)
-    for d,start in zip(store, store.offsets.tolist()):
-        d.data = store.flat[start:start+len(d)]
-        d.shards,d.rows,d.ends = [d.data],None,torch.tensor([len(d)])
+    for domain in store:
+        domain.shards = [s.to(device, copy=True) for s in domain.shards]
+        domain.data = domain.shards[0] if domain.data is not None else None
 
 # %% ../nbs/workshop/store.ipynb #00000015
 def few_shot(n,           # number of samples there are
@@ -263,8 +266,8 @@ def open_store(path,           # folder with one sub-folder per domain
     return store if device is None else store.to(device)
 
 # %% ../nbs/workshop/store.ipynb #00000021
-SD15 = dict(id=None, kind='Latents', path='stable-diffusion-v1-5/stable-diffusion-v1-5', subfolder='vae', channels=4, factor=8,
-            scale=0.18215, shift=0.)
+SD15 = dict(id=None, kind='Latents', path='stable-diffusion-v1-5/stable-diffusion-v1-5', subfolder='vae',
+            channels=4, factor=8, scale=0.18215, shift=0.)
 
 def _load_tensor(path):
     "What a latent file holds"
@@ -273,7 +276,8 @@ def _load_tensor(path):
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e:
         why = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise ValueError(f'{path}: cannot be read as a latent; it is cut short, no such file, or holds code instead of a tensor ({why})') from e
+        raise ValueError(f'{path}: cannot be read as a latent; it is cut short, no such file, '
+                         f'or holds code instead of a tensor ({why})') from e
 
 def read_latent(path,          # .pt or .npy file
                 channels=None, # expected
@@ -299,14 +303,15 @@ def _latent_files(src):
     for f in find_files(src, LATENT_SUFFIXES):
         domain,slash,_ = f.relative_to(src).as_posix().partition('/')
         if slash: tree.setdefault(domain, []).append(f)
-    if not tree: raise ValueError(f'{src}: no .pt or .npy latents here; expected one folder per domain, such as {src}/monet/*.pt')
-    return dict(sorted(tree.items()))
+    if tree: return dict(sorted(tree.items()))
+    raise ValueError(f'{src}: no .pt or .npy latents here; expected one folder per domain, such as {src}/monet/*.pt')
 
 def _entry(file, name, spec, scaled, dtype):
     "What the store keeps of one latent file"
     z = read_latent(file, spec['channels'])
     z = (z if scaled else standardise(z, spec['scale'], spec['shift'])).to(dtype)
-    if not z.isfinite().all(): raise ValueError(f'{file}: values do not fit into {dtype}; are they raw? then scaled=False')
+    if not z.isfinite().all():
+        raise ValueError(f'{file}: values do not fit into {dtype}; are they raw? then scaled=False')
     size = [z.shape[2]*spec['factor'], z.shape[1]*spec['factor']]
     return Entry(dict(name=name, sha256=file_hash(file), size=size), tuple(z.shape), lambda: z)
 
@@ -325,35 +330,32 @@ def pack_latents(src,                 # one sub-folder of .pt or .npy files per 
     spec = codec if isinstance(codec, dict) else load_codec(codec).spec()
     info = dict(codec=spec, scale=spec['scale'], shift=spec['shift'])
     sizes = {}
-    for d,files in _latent_files(src).items():
-        rows = few_shot(len(files), d, max_samples, seed)
+    for domain,files in _latent_files(src).items():
+        rows = few_shot(len(files), domain, max_samples, seed)
         if rows is not None: files = [files[i] for i in rows]
-        bar = tqdm(files, desc=f'pack {d}', disable=not progress or len(files) < 500)
-        entries = [_entry(f, f.relative_to(src/d).as_posix(), spec, scaled, dtype) for f in bar]
-        write_domain(dst/d, entries, info, dtype, shard_mb)
-        sizes[d] = len(entries)
+        bar = tqdm(files, desc=f'pack {domain}', disable=not progress or len(files) < 500)
+        entries = [_entry(f, f.relative_to(src/domain).as_posix(), spec, scaled, dtype) for f in bar]
+        write_domain(dst/domain, entries, info, dtype, shard_mb)
+        sizes[domain] = len(entries)
     return sizes
 
 # %% ../nbs/workshop/store.ipynb #00000027
 def rank_rows(batch, rank, world):
     "Rows of the global batch that belong to a process: first, last+1"
-    if batch % world: raise ValueError(f'batch {batch} cannot be shared evenly by {world} processes: take a multiple of {world}')
-    return rank*batch//world,(rank+1)*batch//world
+    if batch % world == 0: return rank*batch//world,(rank+1)*batch//world
+    raise ValueError(f'batch {batch} cannot be shared evenly by {world} processes: take a multiple of {world}')
 
 @lru_cache(64)
 def _perm(n, seed, epoch, stream): return torch.randperm(n, generator=generator(seed, epoch, stream))
 
-def _walk(n, lo, hi, seed, stream):
-    "Positions lo..hi-1 of an endless walk through fresh permutations of 0..n-1"
+def _walk(n, start, count, seed, stream):
+    "`count` positions from `start` on, of an endless walk through fresh permutations of 0..n-1"
     if n < 1: raise ValueError('a domain is empty')
-    epoch,i = divmod(lo, n)
-    if i+hi-lo <= n: return _perm(n, seed, epoch, stream)[i:i+hi-lo].clone()
-    parts = []
-    while lo < hi:
-        epoch,i = divmod(lo, n)
-        parts.append(_perm(n, seed, epoch, stream)[i:i+hi-lo])
-        lo += len(parts[-1])
-    return torch.cat(parts)
+    epoch,i = divmod(start, n)
+    if i+count <= n: return _perm(n, seed, epoch, stream)[i:i+count].clone()
+    first = _perm(n, seed, epoch, stream)[i:]
+    more = [_perm(n, seed, epoch+1+k, stream) for k in range(-(-(i+count-n)//n))]
+    return torch.cat([first, *more])[:count]
 
 # %% ../nbs/workshop/store.ipynb #00000028
 def unpaired_plan(n_a, n_b,        # sizes of the two domains
@@ -362,8 +364,8 @@ def unpaired_plan(n_a, n_b,        # sizes of the two domains
                   rank=0, world=1, # this process, number of processes
                  ):
     "Indices of step `step` into both domains: two independent walks, each picture once per epoch"
-    lo,hi = (step*batch+i for i in rank_rows(batch, rank, world))
-    return _walk(n_a, lo, hi, seed, 'a'),_walk(n_b, lo, hi, seed, 'b')
+    first,end = rank_rows(batch, rank, world)
+    return tuple(_walk(n, step*batch+first, end-first, seed, stream) for n,stream in ((n_a,'a'), (n_b,'b')))
 
 # %% ../nbs/workshop/store.ipynb #0000002d
 def multidomain_plan(sizes,           # number of samples of each domain
@@ -374,9 +376,10 @@ def multidomain_plan(sizes,           # number of samples of each domain
     "`(y_src, y_trg, i_src, i_trg)`: two different domains, uniform, and a sample of each, uniform"
     sizes = np.asarray(sizes)
     k = len(sizes)
-    lo,hi = rank_rows(batch, rank, world)
-    if k < 2 or sizes.min() < 1: raise ValueError(f'needs at least two domains with samples, got sizes {sizes.tolist()}')
-    u = torch.rand(4, batch, generator=generator(seed, step, 'multidomain'), dtype=torch.float64).numpy()[:,lo:hi]
+    rows = slice(*rank_rows(batch, rank, world))
+    if k < 2 or sizes.min() < 1:
+        raise ValueError(f'needs at least two domains with samples, got sizes {sizes.tolist()}')
+    u = torch.rand(4, batch, generator=generator(seed, step, 'multidomain'), dtype=torch.float64).numpy()[:,rows]
     y_src = (u[0]*k).astype(int)
     y_trg = (y_src+1+(u[1]*(k-1)).astype(int)) % k # a shift by 1..k-1: uniform over the others
     i_src,i_trg = (u[2]*sizes[y_src]).astype(int),(u[3]*sizes[y_trg]).astype(int)

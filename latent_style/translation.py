@@ -39,7 +39,7 @@ def _of_file(path, name, codec):
     stem = Path(name).with_suffix('')
     return [Source(f'{stem}_{i:05d}.safetensors', True, z.float) for i,z in enumerate(latents)]
 
-def sources(pictures, # file, folder, Pillow picture, tensor in [-1,1], latent file, or a list of such
+def sources(pictures, # file, folder, Pillow picture, tensor in [-1,1], latent (.pt .npy .safetensors), or a list
             codec,    # whose latents they may be
            ):
     "Whatever was given as a list of `Source`"
@@ -84,22 +84,19 @@ def _pad_to(x, multiple):
     "Mirror a picture (3,h,w) at its lower and right edge until its sides are multiples"
     return torch.from_numpy(np.pad(x.numpy(), [(0,0)]+[(0,-side % multiple) for side in x.shape[1:]], mode='reflect'))
 
-def _through(fn, codec, latent, xs, tile, multiple, scaled):
-    "A batch of equal shapes, pictures or latents, through codec and function"
-    h,w = xs[0].shape[1:]
-    if latent:
-        z = torch.stack(xs).to(codec.device)
-        h,w = h*codec.factor,w*codec.factor
-        if not scaled: z = standardise(z, codec.scale, codec.shift)
-    else: z = codec.encode(torch.stack([_pad_to(x, multiple) for x in xs]))
-    z = fn(z) if tile is None else tiled(fn, z, tile, tile//4)
-    return list(codec.decode(z)[..., :h, :w].cpu())
+def _in_tiles(fn, tile, z): return tiled(fn, z, tile, tile//4)
+
+def _encoded(codec, latent, xs, multiple, scaled):
+    "Latents of a batch of equal shapes, pictures or latents"
+    if not latent: return codec.encode(torch.stack([_pad_to(x, multiple) for x in xs]))
+    z = torch.stack(xs).to(codec.device)
+    return z if scaled else standardise(z, codec.scale, codec.shift)
 
 # %% ../nbs/workshop/translation.ipynb #00000010
 @torch.no_grad()
 def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        codec,
-                       pictures,      # file, folder, Pillow picture, tensor in [-1,1], latent file (.pt .npy .safetensors), or a list of such
+                       pictures,      # what `sources` takes: a file, a folder, a tensor, ... or a list of such
                        out=None,      # folder for PNGs, which keep the relative names of their sources
                        size=None,     # resize the shorter side of pictures to this; latents stay as they are
                        batch=8,       # pictures of 256x256 at once, fewer when larger
@@ -108,12 +105,16 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        scaled=True,   # whether latent files hold scaled latents
                       ):
     "Pictures of any size through `fn`: a list of tensors (3,h,w) on the CPU"
-    if size is not None and size < 1: raise ValueError(f'size is {size}: give the pixels of the shorter side, 1 or more')
+    if size is not None and size < 1:
+        raise ValueError(f'size is {size}: give the pixels of the shorter side, 1 or more')
+    on_latents = fn if tile is None else partial(_in_tiles, fn, tile)
     items = sources(pictures, codec)
     names = result_names([source.name for source in items])
     done = []
     for latent,xs in _batches(items, codec, size, batch):
-        for y in _through(fn, codec, latent, xs, tile, multiple or codec.factor, scaled):
+        z = _encoded(codec, latent, xs, multiple or codec.factor, scaled)
+        h,w = (side*(codec.factor if latent else 1) for side in xs[0].shape[1:])
+        for y in codec.decode(on_latents(z))[..., :h, :w].cpu():
             if out is not None: save_picture(y, Path(out)/names[len(done)])
             done.append(y)
     return done
