@@ -34,9 +34,9 @@ def kill_after(n_parts, src, dst):
     "Start to encode, kill the process when so many parts are there"
     p = subprocess.Popen(command(src, dst, .2), env=ENV, stdout=subprocess.DEVNULL)
     end = time.time()+60
-    def there(): return len(list(dst.glob('.parts/*.safetensors')))
-
-    while there() < n_parts and p.poll() is None and time.time() < end: time.sleep(.02)
+    while p.poll() is None and time.time() < end:
+        if len(list(dst.glob('.parts/*.safetensors'))) >= n_parts: break
+        time.sleep(.02)
     assert p.poll() is None, 'it was over before it could be killed'
     os.kill(p.pid, signal.SIGKILL)
     p.wait()
