@@ -1,78 +1,109 @@
 "Encoding survives being killed, needs no network, and works on real pictures where they are at hand"
-import os, signal, subprocess, sys, time
+import os, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest, torch
-from latent_style.data import Latents, encode_folder, load_picture, open_store, save_picture
+from latent_style.autoencoders import Latents
+from latent_style.data import find_pictures, load_picture, save_picture
+from latent_style.encoding import encode_folder
+from latent_style.store import open_store
 
 ENCODE = '''
 import sys, time
-from latent_style.data import Pixels, encode_folder
+from latent_style.autoencoders import Pixels
+from latent_style.encoding import encode_folder
+
 class Slow(Pixels):
-    def encode(self, x, **kwargs): time.sleep(float(sys.argv[3])); return super().encode(x, **kwargs)
+    def encode(self, x, **kwargs):
+        time.sleep(float(sys.argv[3]))
+        return super().encode(x, **kwargs)
+
 print('ready', flush=True)
-encode_folder(sys.argv[1], sys.argv[2], Slow(16), size=16, batch=2, shard_mb=.02, skip_bad='skip' in sys.argv, progress=False)
+encode_folder(sys.argv[1], sys.argv[2], Slow(16), size=16, batch=2, shard_mb=.02, progress=False,
+              skip_bad='skip' in sys.argv)
 '''
 ENV = dict(os.environ, OMP_WAIT_POLICY='passive', OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
 
-def contents(folder): return {f.relative_to(folder).as_posix(): f.read_bytes() for f in sorted(folder.rglob('*')) if f.is_file()}
+def contents(folder):
+    return {f.relative_to(folder).as_posix():f.read_bytes() for f in sorted(folder.rglob('*')) if f.is_file()}
 
-def encode(*args, **kwargs): return subprocess.run([sys.executable, '-c', ENCODE, *map(str, args)], env=ENV, capture_output=True, text=True, **kwargs)
+def command(*args): return [sys.executable, '-c', ENCODE, *map(str, args)]
+
+def encode(*args): return subprocess.run(command(*args), env=ENV, capture_output=True, text=True)
+
+def kill_after(n_parts, src, dst):
+    "Start to encode, kill the process when so many parts are there"
+    p = subprocess.Popen(command(src, dst, .2), env=ENV, stdout=subprocess.DEVNULL)
+    end = time.time()+60
+    while p.poll() is None and time.time() < end:
+        if len(list(dst.glob('.parts/*.safetensors'))) >= n_parts: break
+        time.sleep(.02)
+    assert p.poll() is None, 'it was over before it could be killed'
+    os.kill(p.pid, signal.SIGKILL)
+    p.wait()
 
 @pytest.fixture(scope='module')
 def pictures(tmp_path_factory):
-    root = tmp_path_factory.mktemp('pictures'); g = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp('pictures')
+    rng = np.random.default_rng(0)
     for d in 'ab':
-        for i in range(20): save_picture(torch.from_numpy(g.uniform(-1, 1, (3,20,24))).float(), root/d/f'{i:02d}.png')
+        for i in range(20):
+            save_picture(torch.from_numpy(rng.uniform(-1, 1, (3,20,24))).float(), root/d/f'{i:02d}.png')
     return root
 
 def test_killed_run_resumes_to_the_same_bytes(pictures, tmp_path):
     assert encode(pictures, tmp_path/'whole', 0).returncode == 0
     for n in (3, 9): # killed twice, each time after some more parts
-        p = subprocess.Popen([sys.executable, '-c', ENCODE, str(pictures), str(tmp_path/'killed'), '.2'], env=ENV, stdout=subprocess.DEVNULL)
-        end = time.time()+60
-        while len(list((tmp_path/'killed').glob('.parts/*.safetensors'))) < n and p.poll() is None and time.time() < end: time.sleep(.02)
-        assert p.poll() is None, 'it was over before it could be killed'
-        os.kill(p.pid, signal.SIGKILL); p.wait()
+        kill_after(n, pictures, tmp_path/'killed')
         assert not list((tmp_path/'killed').glob('*/index.json'))
     assert encode(pictures, tmp_path/'killed', 0).returncode == 0
     assert contents(tmp_path/'killed') == contents(tmp_path/'whole')
     assert len(list((tmp_path/'whole'/'a').glob('*.safetensors'))) > 1
-    assert encode(pictures, tmp_path/'whole', 0).returncode == 0 and contents(tmp_path/'killed') == contents(tmp_path/'whole')
+    assert encode(pictures, tmp_path/'whole', 0).returncode == 0
+    assert contents(tmp_path/'killed') == contents(tmp_path/'whole')
 
 def test_killed_while_joining(pictures, tmp_path):
     "Shards without an index, as a kill between the two leaves them, are written again"
-    assert encode(pictures, tmp_path/'whole', 0).returncode == 0; before = contents(tmp_path/'whole')
-    (tmp_path/'whole'/'b'/'index.json').unlink(); (tmp_path/'whole'/'b'/'latents-00000-of-00009.safetensors').write_bytes(b'torn')
+    assert encode(pictures, tmp_path/'whole', 0).returncode == 0
+    before = contents(tmp_path/'whole')
+    (tmp_path/'whole'/'b'/'index.json').unlink()
+    (tmp_path/'whole'/'b'/'latents-00000-of-00009.safetensors').write_bytes(b'torn')
     with pytest.raises(ValueError, match='unknown domain'): open_store(tmp_path/'whole', ['b'])
     assert encode(pictures, tmp_path/'whole', 0).returncode == 0
     assert contents(tmp_path/'whole') == before
 
 def test_bad_picture_ends_with_an_error(pictures, tmp_path):
-    import shutil
-    shutil.copytree(pictures, tmp_path/'src'); (tmp_path/'src'/'b'/'torn.png').write_bytes((pictures/'b'/'00.png').read_bytes()[:200])
+    shutil.copytree(pictures, tmp_path/'src')
+    (tmp_path/'src'/'b'/'torn.png').write_bytes((pictures/'b'/'00.png').read_bytes()[:200])
     p = encode(tmp_path/'src', tmp_path/'out', 0)
-    assert p.returncode != 0 and 'b/torn.png' in p.stderr and 'skip_bad=True' in p.stderr and 'b/torn.png' in p.stdout
+    assert p.returncode != 0
+    assert 'b/torn.png' in p.stderr and 'skip_bad=True' in p.stderr and 'b/torn.png' in p.stdout
     assert encode(tmp_path/'src', tmp_path/'out', 0, 'skip').returncode == 0
     assert open_store(tmp_path/'out').sizes == [20,20]
     assert 'torn.png' in (tmp_path/'out'/'report.json').read_text()
 
 def test_changed_picture_is_encoded_again(pictures, tmp_path):
-    import shutil
     shutil.copytree(pictures, tmp_path/'src')
-    encode(tmp_path/'src', tmp_path/'out', 0); before = open_store(tmp_path/'out')['a'].take(range(20)).clone()
+    encode(tmp_path/'src', tmp_path/'out', 0)
+    before = open_store(tmp_path/'out')['a'].take(range(20)).clone()
     save_picture(-load_picture(tmp_path/'src'/'a'/'05.png'), tmp_path/'src'/'a'/'05.png')
-    encode(tmp_path/'src', tmp_path/'out', 0); after = open_store(tmp_path/'out')['a'].take(range(20))
+    encode(tmp_path/'src', tmp_path/'out', 0)
+    after = open_store(tmp_path/'out')['a'].take(range(20))
     assert [i for i in range(20) if not torch.equal(before[i], after[i])] == [5]
 
 def test_real_pictures_through_taesd(tmp_path):
     root = Path(os.environ.get('LATENT_STYLE_SHARED') or Path(__file__).resolve().parents[2]/'shared')
-    if not (root/'weights'/'taesd').is_dir(): pytest.skip('LATENT_STYLE_SHARED with weights/taesd and data/real is not set')
-    codec = Latents(root/'weights'/'taesd'); assert (codec.scale, codec.channels, codec.factor) == (1., 4, 8)
+    if not (root/'weights'/'taesd').is_dir():
+        pytest.skip('LATENT_STYLE_SHARED with weights/taesd and data/real is not set')
+    codec = Latents(root/'weights'/'taesd')
+    assert (codec.scale, codec.channels, codec.factor) == (1., 4, 8)
     for d in ('cat','photo'):
-        for f in sorted((root/'data'/'real'/d/'test').iterdir())[:8]: save_picture(load_picture(f, 256), tmp_path/'src'/d/f'{f.stem}.png')
+        for f in find_pictures(root/'data'/'real'/d/'test')[:8]:
+            save_picture(load_picture(f, 256), tmp_path/'src'/d/f'{f.stem}.png')
     encode_folder(tmp_path/'src', tmp_path/'z', codec, progress=False)
-    s = open_store(tmp_path/'z', device='cpu'); assert s['cat'].shape == (4,32,32) and s.codec().id == codec.id
+    s = open_store(tmp_path/'z', device='cpu')
+    assert s['cat'].shape == (4,32,32) and s.codec().id == codec.id
     for d,least in (('cat',22),('photo',20)):
-        x = torch.stack([load_picture(tmp_path/'src'/d/n) for n in s[d].names]); y = s.codec().decode(s[d].take(range(8)))
+        x = torch.stack([load_picture(tmp_path/'src'/d/n) for n in s[d].names])
+        y = s.codec().decode(s[d].take(range(8)))
         assert (10*torch.log10(4/(x-y).square().mean((1,2,3)))).mean() > least
         assert .5 < s[d].take(range(8)).std() < 1.1
