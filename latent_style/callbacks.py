@@ -35,16 +35,17 @@ def _row(cb, learn, bad_total):
     clock = dict(time_sec=now-cb.t_row, elapsed_total_sec=cb.before+now-cb.t0, samples_per_sec=speed*size,
                  eta_sec=(learn.n_steps-i)/max(speed, 1e-9))
     rates = {f'lr_{k}': o.param_groups[0]['lr'] for k,o in learn.opts.items()}
-    more = cb.extra(learn) if cb.extra else {}
-    return dict(**progress, **clock, **_means(cb.sums, learn.acc), **rates, skipped_steps=int(bad_total),
-                **learn.metrics, **more, timestamp=time.strftime('%Y-%m-%dT%H:%M:%S'))
+    means = _means(cb.sums, learn.acc)
+    more = cb.extra(learn, means) if cb.extra else {}
+    return dict(**progress, **clock, **means, **rates, skipped_steps=int(bad_total), **learn.metrics, **more,
+                timestamp=time.strftime('%Y-%m-%dT%H:%M:%S'))
 
 # %% ../nbs/workshop/callbacks.ipynb #00000009
 class Recorder(Callback):
     "Writes the mean of the step's scalars, rates and speed to `log.jsonl` every `every` steps, and stops hopeless runs"
     order = 10
     def __init__(self, every=50,   # steps between rows; between them the device is never asked
-                 extra=None):      # function learn -> dict, more to write in each row
+                 extra=None):      # function learn, means -> dict, more to write in each row
         self.every,self.extra = every,extra
         self.sums,self.rows,self.before = {},[],0.
     def before_fit(self, learn):
@@ -58,8 +59,8 @@ class Recorder(Callback):
             self.file.write_text(''.join(json.dumps(r)+'\n' for r in self.rows), encoding='utf-8')
     @torch.no_grad()
     def after_step(self, learn):
-        keys,one = tuple(learn.scalars),torch.ones(1, device=learn.device)
-        v = torch.cat([*(s.detach().float().reshape(1) for s in learn.scalars.values()), one])
+        keys,one = tuple(learn.scalars),torch.ones(1, device=learn.device, dtype=learn.dtype)
+        v = torch.cat([*(s.detach().to(one).reshape(1) for s in learn.scalars.values()), one])
         v = torch.where(learn.state['bad'] > 0, torch.zeros_like(v), v)
         self.sums[keys] = self.sums[keys]+v if keys in self.sums else v
         if due(learn.i, self.every) or learn.i == learn.n_steps: self.write(learn)

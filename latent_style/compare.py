@@ -16,7 +16,7 @@ from .eval import (Table, as_pictures, frechet_distance, jackknife_error, kid, k
                                linear_probe, perceptual_distance, pixel_error, round_trip, ssim, translations_of,
                                truth_score)
 from .features import as_gallery, codec_key, features_from, in_batches, net_id
-from .learner import checkpoints
+from .run import checkpoints
 from .metrics import (artfid, clip_content, clip_direction, clip_style, cmmd, diversity_of, prdc,
                                   self_similarity_distance)
 

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import torch
 
 # %% ../nbs/03_cyclegan.ipynb #00000004
-from .data import show_grid, unpaired_plan
+from .data import show_grid
+from .store import unpaired_plan
 from .learner import Callback, adam
 from .losses import adversarial, constant_then_linear, l1
 from .method import (Method, Translator, check_strength, closed, open_data, run_training, takes, through,
@@ -176,7 +177,7 @@ class CycleGAN(Method):
         w = SimpleNamespace(cyc=o.w_cyc, id=o.w_id, adv=o.adv, d_scale=o.d_scale, pool_prob=o.pool_prob)
         return lambda learn, batch: step(learn, batch, w)
     def callbacks(self, o, data): return [Pools(o.pool_size)]
-    def row(self, learn, o): return dict(lr_D=learn.opts['D_A'].param_groups[0]['lr'])
+    def row(self, learn, o, means): return dict(lr_D=learn.opts['D_A'].param_groups[0]['lr'])
     def draw(self, learn, o, data):
         n = learn.ema if o.ema else learn.n
         a,b = (learn.put(d.take(torch.arange(min(o.n_samples, len(d))))) for d in (data[k] for k in o.domains))

@@ -10,32 +10,21 @@ __all__ = ['picture_files', 'as_pictures', 'read_cropped', 'pixel_error', 'round
            'nearest_real']
 
 # %% ../nbs/06_eval.ipynb #00000002
-import csv, io, json, math, os, warnings
+import csv, io, json, math, warnings
 from pathlib import Path
 import torch, torch.nn.functional as F
-from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
 # %% ../nbs/06_eval.ipynb #00000003
 from .basics import optional
 from .codec import psnr
-from .data import load_picture
+from .data import find_pictures, load_picture
 
 # %% ../nbs/06_eval.ipynb #00000007
-def _found(folder):
-    "Paths of the pictures below a folder, sorted; links are followed, hidden files left out"
-    Image.init()
-    known = {suffix for suffix,kind in Image.EXTENSION.items() if kind in Image.OPEN}
-    files = [Path(d, f).relative_to(folder) for d,_,names in os.walk(folder, followlinks=True) for f in names]
-    shown = [f for f in files if f.suffix.lower() in known and not any(part[0] == '.' for part in f.parts)]
-    return [folder/f for f in sorted(shown, key=Path.as_posix)]
-
 def picture_files(folder):
     "The pictures of a folder and of the folders inside it, in the order of their paths"
-    files = _found(Path(folder))
-    if not files: raise ValueError(f'no pictures in {folder!s}: expected a folder with pictures')
-    return files
+    return find_pictures(folder)
 
 # %% ../nbs/06_eval.ipynb #00000008
 def as_pictures(pics,      # tensor (n,3,h,w) in [-1,1], list of (3,h,w), or a folder

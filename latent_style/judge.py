@@ -19,7 +19,7 @@ from .data import generator, save_picture
 from .eval import Table, picture_files, read_cropped
 from .features import (Gallery, Moments, as_gallery, codec_key, features_from, in_batches, net_from,
                                    without_suffix)
-from .learner import pick_checkpoint
+from .run import pick_checkpoint
 from .matrix import matrix, means_of, protocol
 from .report import folder_name, plot_curve, protocol_files, save_comparison, save_matrix, short
 

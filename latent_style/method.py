@@ -21,7 +21,9 @@ from fastcore.meta import delegates
 
 # %% ../nbs/workshop/method.ipynb #00000004
 from .basics import nearest
-from .data import load_codec, open_store, translate_pictures
+from .autoencoders import load_codec
+from .store import open_store
+from .translation import translate_pictures
 from .learner import EMA, Learner, Schedule, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
 from .run import (Checkpoint, best_checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
@@ -143,7 +145,7 @@ class Method:
     def batches(self, o, data): raise NotImplementedError        # function learn -> batch
     def step(self, o): raise NotImplementedError                 # function learn, batch -> scalars
     def draw(self, learn, o, data): raise NotImplementedError    # figure: the sample grid
-    def row(self, learn, o): return {}                        # more numbers for a row of the log
+    def row(self, learn, o, means): return {}                 # more numbers for a row of the log
     def callbacks(self, o, data): return []                   # of this method alone
     def begins_with(self, nets, old): return {k: k for k in nets} # init=: network -> its name in the old checkpoint
     def adopt(self, nets, theirs, old, o):                    # init=: fill new networks from those of the run `old`
@@ -176,7 +178,7 @@ def with_defaults(o):
 # %% ../nbs/workshop/method.ipynb #00000010
 def watchers(m, o, data, evaluate, cbs):
     "The callbacks of a run"
-    out = [Schedule(m.rate(o)), Recorder(o.log_every, lambda learn: m.row(learn, o)),
+    out = [Schedule(m.rate(o)), Recorder(o.log_every, lambda learn, means: m.row(learn, o, means)),
            Samples(lambda learn: m.draw(learn, o, data), o.sample_every), Curves(m.panels, draw=m.sheets),
            Checkpoint(o.ckpt_every, o.keep, o.best, free=FREE|set(m.free)), *m.callbacks(o, data), *cbs]
     if o.ema: out.append(EMA(*m.averaged, decay=o.ema))

@@ -52,8 +52,8 @@ def _parts(text, option):
     first = option.default[0] if option.default else ''
     return tuple(type(first)(w) if isinstance(first, (int,float)) else w for w in words)
 
-WANTED = {bool: 'yes or no', int: 'a whole number', float: 'a number', tuple: 'words or numbers with commas between',
-          'dtype': 'a number format such as float16 or float32'}
+WANTED = {bool: 'yes or no', int: 'a whole number', float: 'a number', tuple: 'words or numbers with commas between'}
+WANTED['dtype'] = 'a number format such as float16 or float32'
 
 def value(text,    # from the command line or a file
           option,  # `Option`
@@ -123,8 +123,9 @@ def given(words,    # of the command line
           about='', many=()):
     "The options that the command line gives, as values"
     found = vars(parser(options, name, about, many).parse_args(tidy(words, options)))
-    return {k: found[k] if k in many else value(found[k], o, k if o.needed else f'--{k}')
-            for k,o in options.items() if found[k] is not None}
+    there = {k: v for k,v in found.items() if v is not None}
+    called = {k: k if option.needed else f'--{k}' for k,option in options.items()}
+    return {k: v if k in many else value(v, options[k], called[k]) for k,v in there.items()}
 
 # %% ../nbs/workshop/options.ipynb #00000011
 def _no_comments(text):
@@ -141,7 +142,8 @@ def config_file(file,       # .yaml, .yml or .json
     try:
         if file.suffix == '.json': found = json.loads(_no_comments(text))
         else: found = yaml.load(text, yaml.SafeLoader if typed else yaml.BaseLoader)     # both make plain data only
-    except (ValueError, yaml.YAMLError) as e: raise ValueError(f'{file}: cannot be read as {file.suffix[1:].upper()}: {e}') from e
+    except (ValueError, yaml.YAMLError) as e:
+        raise ValueError(f'{file}: cannot be read as {"JSON" if file.suffix == ".json" else "YAML"}: {e}') from e
     if not isinstance(found, dict): raise ValueError(f'{file}: expected lines such as "w_cyc: 5"')
     return found
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 # %% ../nbs/05_otcfm.ipynb #00000004
-from .data import generator, open_store, save_picture, show_grid
+from .data import generator, save_picture, show_grid
+from .store import open_store
 from .flows import path_point, solve, time_grid
 from .learner import adam
 from .losses import cosine
@@ -71,7 +72,7 @@ def step(learn,   # learner with V
     loss = cfm_loss(learn.n.V, b)
     norm = learn.update(loss.mean(), 'V', clip=clip)
     cost = (b.x1-b.x0).square().mean()
-    return dict(loss=loss.mean().detach(), explained=1-loss.mean().detach()/cost, norm=norm, cost=cost)
+    return dict(loss=loss.mean().detach(), norm=norm, cost=cost)
 
 # %% ../nbs/05_otcfm.ipynb #0000001b
 def by_inversion(V, x, y_src, y_trg,  # velocity; start (b,c,h,w); pairs (label, label of no label) of source and target
@@ -205,6 +206,8 @@ class OTCFM(Method):
         return batches(data, o.batch, o.seed, o.mode, o.coupling, o.buffer, o.pool, o.time, o.drop, o.gain, o.crop)
     def step(self, o): return lambda learn, b: step(learn, b, o.clip)
     def draw(self, learn, o, data): return sample_grid(learn, o, data)
+    def row(self, learn, o, means):
+        return dict(explained=1-means['loss']/means['cost']) if means.get('cost') else {}
     def begins_with(self, nets, old): return dict(V='V_ema' if old.ema else 'V')
     def adopt(self, nets, theirs, old, o):
         V,tensors,name = nets['V'],theirs['V'].state_dict(),'style_embed.embedding.weight'

@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 # %% ../nbs/workshop/pairing.ipynb #00000004
 from .basics import nearest
-from .data import generator, unpaired_plan
+from .data import generator
+from .store import unpaired_plan
 from .flows import check_coupling, paired, sample_times
 
 # %% ../nbs/workshop/pairing.ipynb #00000007

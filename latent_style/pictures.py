@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from .data import _share, _tree, generator, to_rgb
+from .data import generator, picture_domains, to_rgb
+from .store import rank_rows
 
 # %% ../nbs/workshop/pictures.ipynb #00000006
 def _between(a, b, u): return a+(b-a)*u
@@ -65,7 +66,7 @@ def picture_plan(sizes,           # number of pictures of each domain
     the two references different where there are two"""
     n,k = np.asarray(sizes),len(sizes)
     if k < 1 or n.min() < 1: raise ValueError(f'every domain needs pictures, got sizes {list(sizes)}')
-    lo,hi = _share(batch, rank, world)
+    lo,hi = rank_rows(batch, rank, world)
     u = torch.rand(5, batch, generator=generator(seed, step, 'pictures'), dtype=torch.float64).numpy()[:,lo:hi]
     pick = lambda u,n: (u*n).astype(int)
     y_src,y_trg = pick(u[0], k),pick(u[2], k)
@@ -92,7 +93,7 @@ class PictureFiles:
                  max_samples=None,         # few-shot: so many pictures of each domain, chosen by `seed`
                  seed=0, check=True):      # look into every file at the start
         self.path,self.seed = Path(path),seed
-        tree,_ = _tree(self.path)
+        tree,_ = picture_domains(self.path)
         self.domains = [str(d) for d in domains or tree]
         unknown = ', '.join(repr(d) for d in self.domains if d not in tree)
         if unknown: raise ValueError(f'{path}: no domain {unknown} here; there are {", ".join(tree)}')
@@ -153,7 +154,7 @@ class Pictures(PictureFiles):
     def batch(self, step, batch, rank=0, world=1):
         "Bytes x, x_ref, x_ref2 (b,3,size,size) of a step and domains y_src, y_trg"
         y,i,t,i_ref,i_ref2 = picture_plan(self.sizes, batch, self.seed, step, rank, world)
-        lo,hi = _share(batch, rank, world)
+        lo,hi = rank_rows(batch, rank, world)
         u = torch.rand(3, batch, 5, generator=generator(self.seed, step, 'crops'))[:,lo:hi].tolist()
         pics = [self.take(*which) for which in zip((y,t,t), (i,i_ref,i_ref2), u)]
         return *pics,torch.from_numpy(y),torch.from_numpy(t)

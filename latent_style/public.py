@@ -50,7 +50,6 @@ def translate(run,       # run folder, checkpoint file of another system, learne
               to=None,   # name of the domain wanted; `None`: the last one
               **options):# those of the method's own `translate`
     "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
-    from latent_style.method import translate
-    known = ('codec','device') if isinstance(run, (str,Path)) and Path(run).is_file() else ()
-    if known: run = load_run(run, **{k: options.pop(k) for k in known if k in options})
+    if isinstance(run, (str,Path)) and Path(run).is_file(): from latent_style.compat.checkpoints import translate
+    else: from latent_style.method import translate
     return translate(run, pictures, to, **options)

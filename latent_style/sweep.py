@@ -13,7 +13,7 @@ from pathlib import Path
 # %% ../nbs/workshop/sweep.ipynb #00000003
 from .basics import nearest
 from .eval import Table
-from .learner import checkpoints, read_log
+from .run import checkpoints, read_log
 
 # %% ../nbs/workshop/sweep.ipynb #00000006
 def grid(**values): # option = list of values

@@ -1,5 +1,5 @@
-"The installed command, as a user calls it: encode, train, translate, errors, and the files of the older latent CycleGAN"
-import json, os, shutil, subprocess, sys
+"The installed command, as a user calls it: encode, train, translate, errors, and files of other systems"
+import json, os, subprocess, sys
 from pathlib import Path
 
 import pytest, torch, yaml
@@ -16,6 +16,13 @@ def call(*words, code=0, cwd=None):
     assert r.returncode == code, text
     if code: assert 'Traceback' not in text, text
     return text
+
+def inside(*words):
+    "Run the command in this process; its exit status"
+    from latent_style.cli import main
+    return main(list(map(str, words)))
+
+def options(run): return json.loads((run/'config.json').read_text())
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
@@ -40,50 +47,82 @@ def latents(world):
 @pytest.fixture(scope='module')
 def run(world, latents):
     "A run trained from a YAML file, with an option of the command line that wins"
-    f = world/'mine.yaml'
-    f.write_text(yaml.safe_dump(dict(method='cyclegan', data=str(latents), domains=['photo','anime'], preset='laptop', n_steps=50, lr='1e-4', w_cyc=3)))
-    call('train', '--config', f, '--path', world/'run', '--n_steps', 3, *NETS)
+    file = world/'mine.yaml'
+    o = dict(method='cyclegan', data=str(latents), domains=['photo','anime'], preset='laptop', n_steps=50, lr='1e-4')
+    o['w_cyc'] = 3
+    file.write_text(yaml.safe_dump(o))
+    call('train', '--config', file, '--path', world/'run', '--n_steps', 3, *NETS)
     return world/'run'
 
 def test_help():
     said = call('--help')
-    assert all(f'\n  {c} ' in said for c in 'encode pack paint train translate plot demo'.split()), said
+    for verb in 'encode pack paint train translate plot demo evaluate-all'.split(): assert f'\n  {verb} ' in said, said
     said = call('train', '--help')
-    assert '--w_cyc' in said and 'weight of the cycle term' in said and '--config' in said, said
-
-def test_help_of_each_command(capsys):
-    from latent_style.cli import COMMANDS, main
-    for c in COMMANDS:
-        assert main([c, '--help']) == 0
-        assert capsys.readouterr().out.startswith(f'usage: latent_style {c}')
+    for words in ('--w_cyc', 'weight of the cycle term', '--config', '--max_minutes'): assert words in said, said
 
 def test_help_is_quick():
     "The command line itself loads nothing heavy"
     code = "import sys, latent_style.cli as c; c.main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, env=ENV).returncode == 0
 
+def test_version():
+    from latent_style import __version__
+    assert call('--version').split() == ['latent_style', __version__]
+    r = subprocess.run([sys.executable, '-m', 'latent_style', '--version'], capture_output=True, text=True, env=ENV)
+    assert r.returncode == 0 and __version__ in r.stdout, r.stderr
+
 def test_train_from_yaml(run):
-    c = json.loads((run/'config.json').read_text())
-    assert (c['n_steps'], c['lr'], c['w_cyc'], c['ema'], c['ngf'], c['method']) == (3, 1e-4, 3, .99, 8, 'cyclegan')
+    o = options(run)
+    want = dict(n_steps=3, lr=1e-4, w_cyc=3, ema=.99, ngf=8, method='cyclegan')
+    assert {k: o[k] for k in want} == want
     assert json.loads((run/'log.jsonl').read_text().splitlines()[-1])['step'] == 3
-    assert (run/'ckpt/step_00000003/weights.safetensors').exists() and list((run/'samples').glob('*.png')) and (run/'losses.png').exists()
+    assert (run/'ckpt/step_00000003/weights.safetensors').exists()
+    assert list((run/'samples').glob('*.png')) and (run/'losses.png').exists()
 
 def test_train_from_the_command_line(world, latents):
-    call('train', 'cyclegan', latents, '--path', world/'plain', '--domains', 'anime,photo', '--n_steps=2', '--w-id', '0', '--sn', 'false', '--no_compile', *NETS)
-    c = json.loads((world/'plain/config.json').read_text())
-    assert (c['domains'], c['w_id'], c['sn'], c['n_steps']) == (['anime','photo'], 0, False, 2)
+    words = ['--domains', 'anime,photo', '--n_steps=2', '--w-id', '0', '--sn', 'false', '--no_compile']
+    call('train', 'cyclegan', latents, '--path', world/'plain', *words, *NETS)
+    o = options(world/'plain')
+    assert (o['domains'], o['w_id'], o['sn'], o['n_steps']) == (['anime','photo'], 0, False, 2)
+
+def test_going_on_needs_no_options(world, latents, run):
+    "What is left out is the run's; what is given must be the run's"
+    said = call('train', 'cyclegan', latents, '--path', run, '--no-progress')
+    assert 'step 3 of 3' in said, said
+    said = call('train', 'cyclegan', latents, '--path', run, '--w_cyc', 7, code=2)
+    assert 'w_cyc: 3.0 in the run, 7.0 now' in said, said
+
+def test_names_stay_names(tmp_path):
+    "Domains that look like numbers and words, folders that look like years and lists"
+    from latent_style.painted import paint_folder
+    paint_folder(tmp_path/'w', 4, 1, ('photo','swirl','anime'), 64)
+    for part in ('train','test'):
+        for old,new in (('photo','01'), ('swirl','no'), ('anime','none')):
+            (tmp_path/'w'/part/old).rename(tmp_path/'w'/part/new)
+    call('encode', 'w/train', 'my,data', '--size', 64, '--no-progress', cwd=tmp_path)
+    words = ['--path', '2024', '--domains', '01,none', '--n_steps', 1, *NETS]
+    call('train', 'cyclegan', 'my,data', *words, cwd=tmp_path)
+    (tmp_path/'o.yaml').write_text('method: cyclegan\ndata: my,data\npath: 2025\ndomains: [no, 01]\nn_steps: 1\n')
+    call('train', '--config', 'o.yaml', *NETS, cwd=tmp_path)
+    assert options(tmp_path/'2024')['domains'] == ['01','none'] and options(tmp_path/'2025')['domains'] == ['no','01']
+    call('translate', '2024', 'w/test/01', '--to', 'none', '--out', 'out', '--device', 'cpu', cwd=tmp_path)
+    assert len(list((tmp_path/'out').iterdir())) == 1
+    said = call('translate', '2025', 'w/test/01', '--to', '1', '--device', 'cpu', code=2, cwd=tmp_path)
+    assert "not '1'" in said, said
 
 def test_stargan(world, latents):
     "Train from the command line; translate in the style of an example, of two, and of noise"
     nets = '--width 16 --n_blocks 1 --w_map 16 --w_enc 8 --ndf 8 --batch 4 --device cpu --no-progress'.split()
-    call('train', 'stargan', latents, '--path', world/'star', '--n_steps', 12, '--preset', 'laptop', '--no-residual', '--lr', '.02', '--lr_f', '.02', '--ema', '0', *nets)
-    c = json.loads((world/'star/config.json').read_text())
-    assert (c['method'], c['domains'], c['n_steps'], c['width']) == ('stargan', ['anime','photo'], 12, 16)
+    words = '--n_steps 12 --preset laptop --no-residual --lr .02 --lr_f .02 --ema 0'.split()
+    call('train', 'stargan', latents, '--path', world/'star', *words, *nets)
+    o = options(world/'star')
+    assert (o['method'], o['domains'], o['n_steps'], o['width']) == ('stargan', ['anime','photo'], 12, 16)
     photo,anime = world/'pictures/test/photo/000000.png',world/'pictures/test/anime'
     words = ['translate', world/'star', photo, '--to', 'anime', '--device', 'cpu', '--out']
     call(*words, world/'like.png', '--reference', anime/'000001.png')
     call(*words, world/'mixed.png', '--reference', f"{anime/'000000.png'},{anime/'000001.png'}")
-    call(*words, world/'noise.png', '--seed', 4); call(*words, world/'mean.png', '--seed', 4, '--psi', 0)
+    call(*words, world/'noise.png', '--seed', 4)
+    call(*words, world/'mean.png', '--seed', 4, '--psi', 0)
     assert len({(world/f'{n}.png').read_bytes() for n in ('like','mixed','noise','mean')}) == 4
     said = call('translate', world/'star', photo, '--to', 'anima', code=2)
     assert "Did you mean 'anime'" in said, said
@@ -93,16 +132,39 @@ def test_stargan(world, latents):
 def test_otcfm(world, latents):
     "Train both kinds of flow; translate directly and by inversion, under our flags and those of older scripts"
     nets = '--dim 32 --n_blocks 2 --n_s 32 --gamma .5 --batch 4 --device cpu --no-progress'.split()
-    call('train', 'otcfm', latents, '--path', world/'flow', '--n_steps', 8, '--preset', 'laptop', '--lr', '.01', '--ema', '0', *nets)
-    c = json.loads((world/'flow/config.json').read_text())
-    assert (c['method'], c['domains'], c['n_steps'], c['coupling'], c['mode']) == ('otcfm', ['anime','photo'], 8, 'exact', 'both')
-    photo = world/'pictures/test/photo/000000.png'; words = ['translate', world/'flow', photo, '--to', 'anime', '--device', 'cpu', '--out']
-    call(*words, world/'direct.png'); call(*words, world/'inverted.png', '--mode', 'inversion', '--source', 'photo', '--steps', 2, '--method', 'heun', '--guidance', 3)
-    call('translate', '--checkpoint', world/'flow', '--input', photo, '--source_style', 1, '--target_style', 0, '--output', world/'older.png', '--num_steps', 2, '--cfg_scale', 3, '--method=heun', '--mode', 'inversion', '--device', 'cpu')
+    words = '--n_steps 8 --preset laptop --lr .01 --ema 0'.split()
+    call('train', 'otcfm', latents, '--path', world/'flow', *words, *nets)
+    o = options(world/'flow')
+    want = dict(method='otcfm', domains=['anime','photo'], n_steps=8, coupling='exact', mode='both')
+    assert {k: o[k] for k in want} == want
+    photo = world/'pictures/test/photo/000000.png'
+    words = ['translate', world/'flow', photo, '--to', 'anime', '--device', 'cpu', '--out']
+    call(*words, world/'direct.png')
+    inverse = '--mode inversion --source photo --steps 2 --method heun --guidance 3'.split()
+    call(*words, world/'inverted.png', *inverse)
+    older = ['--checkpoint', world/'flow', '--input', photo, '--output', world/'older.png', '--device', 'cpu']
+    words = '--source_style photo --target_style anime --num_steps 2 --cfg_scale 3 --mode inversion --method=heun'
+    call('translate', *older, *words.split())
     a,b,c = ((world/f'{n}.png').read_bytes() for n in ('direct','inverted','older'))
     assert a != b and b == c
-    said = call('translate', world/'flow', photo, '--method', 'eular', code=2); assert "Did you mean 'euler'" in said, said
-    said = call('translate', world/'flow', photo, '--psi', '.5', code=2); assert 'psi' in said, said
+    said = call('translate', world/'flow', photo, '--method', 'eular', code=2)
+    assert "Did you mean 'euler'" in said, said
+    said = call('translate', world/'flow', photo, '--psi', '.5', code=2)
+    assert "unknown option 'psi'" in said, said
+
+def test_flows_have_verbs(world, latents):
+    "Pairs for reflow, and new pictures from noise"
+    nets = '--dim 32 --n_blocks 2 --n_s 32 --batch 4 --device cpu --no-progress --n_steps 2 --sample_every 0'.split()
+    call('train', 'otcfm', latents, '--path', world/'flow2', *nets)
+    words = ['--n_noise', 2, '--steps', 1, '--device', 'cpu']
+    said = call('make-pairs', world/'flow2', latents, world/'p.safetensors', *words)
+    assert said.strip() == str(2*2+2*10), said
+    words = ['--pairs', world/'p.safetensors', '--init', world/'flow2']
+    call('train', 'otcfm', latents, '--path', world/'flow3', *words, *nets)
+    assert options(world/'flow3')['mode'] == 'both'
+    words = ['--to', 'anime', '--n', 2, '--size', 64, '--steps', 1, '--out', world/'new', '--device', 'cpu']
+    call('generate', world/'flow2', *words)
+    assert len(list((world/'new').iterdir())) == 2
 
 def test_translate(world, run):
     from PIL import Image
@@ -112,29 +174,51 @@ def test_translate(world, run):
     assert Image.open(world/'out'/names[0]).size == (64, 64)
 
 def test_translate_in_process(world, run):
-    from latent_style.cli import main
     from PIL import Image
-    one = world/'pictures/test/photo/000000.png'
-    assert main(['translate', str(run), str(one), '--strength', '.5', '--size', '96', '--out', str(world/'one.png'), '--device', 'cpu']) == 0
+    one,two = (world/f'pictures/test/photo/00000{i}.png' for i in (0,1))
+    assert inside('translate', run, one, '--strength', '.5', '--size', 96, '--out', world/'one.png', '--device', 'cpu') == 0
     assert Image.open(world/'one.png').size == (96, 96)
-    assert main(['translate', str(run), str(one), '--to', 'anima', '--out', str(world/'no'), '--device', 'cpu']) == 2
-    assert main(['plot', str(run), '--save', str(world/'curves.png')]) == 0 and (world/'curves.png').stat().st_size > 1000
+    assert inside('translate', run, one, two, '--out', world/'both', '--device', 'cpu') == 0
+    assert len(list((world/'both').iterdir())) == 2
+    assert inside('translate', run, one, '--to', 'anima', '--out', world/'no', '--device', 'cpu') == 2
+    assert inside('plot', run, '--save', world/'curves.png') == 0 and (world/'curves.png').stat().st_size > 1000
 
 def test_errors(world, latents, capsys):
     said = call('train', '--data', latents, '--path', world/'no', '--w_cic', 3, code=2)
     assert "unknown option 'w_cic'" in said and "Did you mean 'w_cyc'?" in said, said
-    from latent_style.cli import main
-    f = world/'wrong.yaml'; f.write_text('data: x\nn_step: 3\n')
-    old = world/'wrong_old.yaml'; old.write_text('data: {a_dir: x, b_dir: y}\ntrain: {lamda_cyc: 3}\n')
-    for words,says in ((['trian'], "Did you mean 'train'?"), (['train','cyclgan'], "Did you mean 'cyclegan'?"), (['train'], 'missing: --data'),
-                       (['train','--config',str(f)], "Did you mean 'n_steps'?"), (['train','--config',str(old)], "Did you mean 'lambda_cyc'?"),
-                       (['train','--config',str(world/'none.yaml')], 'no such configuration file'), (['train','--data','x','--n_steps','many'], 'expected a whole number'),
-                       (['translate',str(world/'pictures'),'x.png'], 'neither a run folder'), (['encode'], 'required: src, dst')):
-        assert main(words) == 2, words
+    (world/'wrong.yaml').write_text('data: x\nn_step: 3\n')
+    (world/'old.yaml').write_text('data: {a_dir: x, b_dir: y}\ntrain: {lamda_cyc: 3}\n')
+    cases = [(['trian'], "Did you mean 'train'?"), (['train','cyclgan'], "Did you mean 'cyclegan'?"),
+             (['train'], 'missing: --data'), (['train','--config',world/'wrong.yaml'], "Did you mean 'n_steps'?"),
+             (['train','--config',world/'old.yaml'], "Did you mean 'lambda_cyc'?"),
+             (['train','--config',world/'none.yaml'], 'no such configuration file'),
+             (['train','--data','x','--n_steps','many'], 'expected a whole number'),
+             (['train','cyclegan',latents,'--path',world/'no','--device','gpu'], 'finds no such device'),
+             (['translate',world/'pictures','x.png'], 'neither a run folder'), (['encode'], 'required: src, dst'),
+             (['evaluate',world/'pictures'], 'missing: --source, --target')]
+    for words,says in cases:
+        assert inside(*words) == 2, words
         assert says in capsys.readouterr().err, words
     assert not (world/'no').exists()
 
-# Files of the older latent CycleGAN, unchanged
+def test_a_damaged_checkpoint_is_an_error(world, run, capsys):
+    import shutil
+    shutil.copytree(run, world/'damaged')
+    file = world/'damaged/ckpt/step_00000003/weights.safetensors'
+    file.write_bytes(file.read_bytes()[:500])
+    assert inside('translate', world/'damaged', world/'pictures/test/photo', '--device', 'cpu') == 2
+    said = capsys.readouterr().err
+    assert 'weights.safetensors' in said and 'Traceback' not in said, said
+
+def test_faults_of_ours_are_not_hidden(monkeypatch):
+    "A KeyError is no message for a user: it shows where it comes from"
+    from latent_style import cli
+    monkeypatch.setitem(cli.VERBS, 'plot', cli.Verb('verbs:plot', ''))
+    def broken(words): raise KeyError('x')
+    monkeypatch.setattr(cli, 'call', broken)
+    with pytest.raises(KeyError): cli.main(['plot', 'x'])
+
+# Files of older latent CycleGANs, unchanged
 
 @pytest.fixture(scope='module')
 def old_latents(world):
@@ -147,49 +231,63 @@ def old_latents(world):
             torch.save(dict(latent=z) if i % 2 else z[None], world/'old'/d/('sub' if i > 5 else '')/f'{i}.pt')
     return world/'old'
 
-def seed_file(old, out):
+def first_file(old, out):
     return dict(
         data=dict(a_dir=str(old/'city'), b_dir=str(old/'sketch'), latents_scaled=False, latent_divisor=10.0),
         model=dict(in_channels=4, out_channels=4, ngf=8, ndf=8, n_res_blocks=1, d_layers=3, out_activation='tanh'),
-        train=dict(device='cuda', seed=1, epochs=1, batch_size=4, num_workers=2, amp=True, lr=2e-4, beta1=.5, beta2=.999, lr_constant_epochs=1, lr_decay_epochs=1,
-                   lambda_cyc=5.0, lambda_id=.2, d_loss_scale=.5, fake_buffer_size=50, fake_buffer_prob=.5, checkpoint_dir=str(out/'model'), resume=True, resume_path='', resume_restore_rng=True),
+        train=dict(device='cuda', seed=1, epochs=1, batch_size=4, num_workers=2, amp=True, lr=2e-4, beta1=.5,
+                   beta2=.999, lr_constant_epochs=1, lr_decay_epochs=1, lambda_cyc=5.0, lambda_id=.2, d_loss_scale=.5,
+                   fake_buffer_size=50, fake_buffer_prob=.5, checkpoint_dir=str(out/'model'), resume=True,
+                   resume_path='', resume_restore_rng=True),
         logging=dict(use_tqdm=False, log_dir=str(out/'logs'), log_file='train_log.jsonl'),
-        visualization=dict(out_dir=str(out/'vis'), every_epochs=5, num_samples=4, vae_model_name_or_path='tiny', vae_subfolder='', vae_scaling_factor=.18215),
-        eval=dict(testA_dir='a', testB_dir='b', image_size=256, batch_size=8, clip_model_name='none', save_images=True, device='cuda'))
+        visualization=dict(out_dir=str(out/'vis'), every_epochs=5, num_samples=4, vae_model_name_or_path='tiny',
+                           vae_subfolder='', vae_scaling_factor=.18215),
+        eval=dict(testA_dir='a', testB_dir='b', image_size=256, batch_size=8, clip_model_name='none'))
 
-def head_file(old, out):
+def later_file(old, out):
     return dict(
-        exp_root=str(out), style_a='city', style_b='sketch', shared=dict(vae_model_name_or_path='tiny', vae_subfolder='', cleanfid_inception_path=''),
+        exp_root=str(out), style_a='city', style_b='sketch',
+        shared=dict(vae_model_name_or_path='tiny', vae_subfolder='', cleanfid_inception_path=''),
         data=dict(path=str(old), latents_scaled=False, latent_divisor=1, max_samples_a=-1, max_samples_b=5),
-        model=dict(in_channels=4, out_channels=4, ngf=8, ndf=8, n_res_blocks=1, d_layers=3, use_discriminator_sn=True, out_activation='none', use_global_residual=True, use_pointwise_only=False),
-        train=dict(device='cuda', seed=42, batch_size=2, total_kimg=.004, num_workers=4, amp=True, log_every_steps=1, ckpt_every_kimg=20, vis_every_kimg=20, checkpoint_dir='',
-                   resume=True, resume_path='', resume_restore_rng=True, fake_buffer_size=50, fake_buffer_prob=.5, lr=2e-4, beta1=.5, beta2=.999,
-                   lr_constant_kimg=.002, lr_decay_kimg=.002, d_loss_scale=.5, lambda_cyc=.5, lambda_id=.1),
-        logging=dict(use_tqdm=False, tqdm_ncols=120, tqdm_bar_len=30, log_dir='', log_file='train_log.jsonl', text_log_file='train_console.log'),
+        model=dict(in_channels=4, out_channels=4, ngf=8, ndf=8, n_res_blocks=1, d_layers=3, use_discriminator_sn=True,
+                   out_activation='none', use_global_residual=True, use_pointwise_only=False),
+        train=dict(device='cuda', seed=42, batch_size=2, total_kimg=.004, num_workers=4, amp=True, log_every_steps=1,
+                   ckpt_every_kimg=20, vis_every_kimg=20, checkpoint_dir='', resume=True, resume_path='',
+                   fake_buffer_size=50, fake_buffer_prob=.5, lr=2e-4, beta1=.5, beta2=.999, lr_constant_kimg=.002,
+                   lr_decay_kimg=.002, d_loss_scale=.5, lambda_cyc=.5, lambda_id=.1),
+        logging=dict(use_tqdm=False, tqdm_ncols=120, log_dir='', log_file='train_log.jsonl'),
         visualization=dict(scan_root='x', out_dir='', num_samples=2, vae_scaling_factor=.18215),
-        image_export=dict(model_path='', output_dir='', eval_image_size=256), cyclegan_eval=dict(max_eval_samples=30, skip_clip=True), pixel_cyclegan_eval=dict(direction_mode='both'))
+        cyclegan_eval=dict(max_eval_samples=30, skip_clip=True))
 
-@pytest.mark.parametrize('make,want', [(seed_file, dict(conv='dense', act='tanh', residual=False, d_stride=1, gain=1/1.8215, w_cyc=5, w_id=.2, kimg=None)),
-                                       (head_file, dict(conv='separable', act=None, residual=True, d_stride=2, gain=1/.18215, w_cyc=.5, w_id=.1, kimg=.004))])
+WANTED = [(first_file, dict(conv='dense', act='tanh', residual=False, d_stride=1, gain=1/1.8215, w_cyc=5, w_id=.2,
+                            kimg=None)),
+          (later_file, dict(conv='separable', act=None, residual=True, d_stride=2, gain=1/.18215, w_cyc=.5, w_id=.1,
+                            kimg=.004))]
+
+@pytest.mark.parametrize('make,want', WANTED)
 def test_older_configuration_files(world, old_latents, make, want):
     "They load unchanged, train two steps on .pt files, and the run translates"
-    out,f = world/make.__name__,world/f'{make.__name__}.yaml'
-    f.write_text(yaml.safe_dump(make(old_latents, out)))
-    said = call('train', '--config', f)
-    assert 'train.num_workers' in said and 'packing latents' in said, said
-    c = json.loads((out/'config.json').read_text())
-    assert all(c[k] == (pytest.approx(v) if isinstance(v, float) else v) for k,v in want.items()), c
-    assert c['domains'] == ['city','sketch'] and json.loads((out/'log.jsonl').read_text().splitlines()[-1])['step'] == 2
-    from latent_style.cli import main
-    assert main(['translate', str(out), str(world/'pictures/test/photo'), '--to', 'sketch', '--out', str(out/'translated'), '--device', 'cpu']) == 0
+    out,file = world/make.__name__,world/f'{make.__name__}.yaml'
+    file.write_text(yaml.safe_dump(make(old_latents, out)))
+    said = call('train', '--config', file)
+    assert 'num_workers' in said and 'packing latents' in said, said
+    o = options(out)
+    assert all(o[k] == (pytest.approx(v) if isinstance(v, float) else v) for k,v in want.items()), o
+    last = json.loads((out/'log.jsonl').read_text().splitlines()[-1])
+    assert o['domains'] == ['city','sketch'] and last['step'] == 2
+    words = ['--to', 'sketch', '--out', out/'translated', '--device', 'cpu']
+    assert inside('translate', out, world/'pictures/test/photo', *words) == 0
     assert len(list((out/'translated').glob('*.png'))) == 2
 
-def test_dry_run_converts(world, old_latents):
+def test_dry_run_converts(world, old_latents, capsys):
     "What --dry_run prints for an older file is a file of ours with the same options"
-    import contextlib, io
-    from latent_style.cli import _resolve, main, resolved
-    f = world/'head.yaml'; f.write_text(yaml.safe_dump(head_file(old_latents, world/'dry')))
-    with contextlib.redirect_stdout(io.StringIO()) as out: assert main(['train', '--config', str(f), '--dry_run']) == 0
-    new = world/'new.yaml'; new.write_text(out.getvalue())
-    m,a,*_ = _resolve(config=str(f)); b = _resolve(config=str(new))[1]
-    assert resolved(m, a) == resolved(m, b) and not (world/'dry').exists()
+    file,new = world/'later.yaml',world/'new.yaml'
+    file.write_text(yaml.safe_dump(later_file(old_latents, world/'dry')))
+    def dry(f):
+        capsys.readouterr()
+        assert inside('train', '--config', f, '--dry_run') == 0
+        return capsys.readouterr().out
+    said = dry(file)
+    new.write_text(said[said.index('method:'):])
+    a,b = (yaml.safe_load(text[text.index('method:'):]) for text in (said, dry(new)))
+    assert a == b and a['conv'] == 'separable' and not (world/'dry').exists()

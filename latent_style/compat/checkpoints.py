@@ -13,7 +13,7 @@ from .flows import load_otcfm
 from .pixels import load_pixels
 from .stargan import load_stargan
 from .tensors import read_checkpoint, some
-from ..data import translate_pictures
+from ..translation import translate_pictures
 from ..stargan import reference_latents
 
 # %% ../../nbs/workshop/compat_checkpoints.ipynb #00000006

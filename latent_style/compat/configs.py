@@ -10,8 +10,9 @@ import importlib, inspect, json, os, tempfile, time
 from pathlib import Path
 import torch
 from .flags import ORIGINAL_FLAGS, original_training
-from .keys import CYCLEGAN_KEYS, FLOW_KEYS, KEYS, PRESET_NAMES, STARGAN_KEYS, entries, notes_of
-from ..data import SD15, open_store, pack_latents
+from .keys import CYCLEGAN_KEYS, FLOW_KEYS, KEYS, STARGAN_KEYS, entries, notes_of
+from ..run import RENAMED
+from ..store import SD15, open_store, pack_latents
 
 # %% ../../nbs/workshop/compat_configs.ipynb #00000006
 _flat_names = {*CYCLEGAN_KEYS[''], *STARGAN_KEYS['']} - {'seed','device'}
@@ -280,7 +281,7 @@ def in_our_words(cfg,         # a foreign file as a dict
     method,found,c,gen,where,data,recipe = _opened(cfg, file, path)
     _check_resume(c, where['path'])
     defaults = _defaults(method)
-    o = dict(preset=PRESET_NAMES[method][gen], batch=_batch[method][gen]) | where
+    o = dict(preset=RENAMED[method][gen], batch=_batch[method][gen]) | where
     o |= {m: _number(v, defaults.get(m), f'{file}: {s}.{k}') for s,k,m,v in found if m[0] not in '*-'} | data
     more,notes = _systems[method][2](c, gen, o, recipe)
     return method,more|o,notes+notes_of(found)

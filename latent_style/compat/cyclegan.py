@@ -8,7 +8,7 @@ __all__ = ['generator_from', 'load_cyclegan']
 # %% ../../nbs/workshop/compat_cyclegan.ipynb #00000002
 from .tensors import codec_of, domains_of, section, tensors_of
 from ..cyclegan import Translator
-from ..data import SD15
+from ..store import SD15
 from ..models import ResnetGenerator
 
 # %% ../../nbs/workshop/compat_cyclegan.ipynb #00000006

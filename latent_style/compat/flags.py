@@ -8,7 +8,7 @@ __all__ = ['SCRIPT_FLAGS', 'ORIGINAL_FLAGS', 'renamed', 'original_training', 'or
 # %% ../../nbs/workshop/compat_flags.ipynb #00000002
 import warnings
 from pathlib import Path
-from .keys import config_of
+from ..options import config_file
 
 # %% ../../nbs/workshop/compat_flags.ipynb #00000006
 SCRIPT_FLAGS = dict(translate=dict(checkpoint='run', input='pictures', source_style='source', target_style='to',
@@ -33,7 +33,7 @@ def _from_file(words):
     "Words with `--config FILE` replaced by the folders that the file names, and the codec of that system"
     i = words.index('--config')
     file = words[i+1] if i+1 < len(words) else ''
-    data,rest = config_of(file).get('data') or {},words[:i]+words[i+2:]
+    data,rest = config_file(file, typed=True).get('data') or {},words[:i]+words[i+2:]
     if not data.get('raw_data_root') or not data.get('data_root'):
         want = 'data.raw_data_root, the pictures, and data.data_root, for the latents'
         raise ValueError(f'{file}: it should name {want}')

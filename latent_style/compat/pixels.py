@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from .stargan import OldStarGAN, mapping_from
 from .tensors import codec_of, domains_of, fill, tensors_of
-from ..learner import load_weights, pick_checkpoint, run_options
-from ..models_style import PixelDiscriminator, PixelGenerator, PixelStyleEncoder
+from ..run import load_weights, pick_checkpoint, run_options
+from ..models_pixels import PixelDiscriminator, PixelGenerator, PixelStyleEncoder
 from ..stargan import pixel_networks
 
 # %% ../../nbs/workshop/compat_pixels.ipynb #00000006

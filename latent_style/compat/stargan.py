@@ -8,7 +8,7 @@ __all__ = ['mapping_from', 'latent_nets', 'OldStarGAN', 'load_stargan']
 # %% ../../nbs/workshop/compat_stargan.ipynb #00000002
 from types import SimpleNamespace
 from .tensors import check_takes, codec_of, domain_number, domains_of, fill, section, tensors_of
-from ..data import SD15
+from ..store import SD15
 from ..models_style import DomainDiscriminator, MappingNetwork, StyledGenerator, StyleEncoder
 from ..stargan import Translator
 

@@ -11,7 +11,7 @@ import pickle
 from pathlib import Path
 import torch
 from ..basics import nearest
-from ..data import load_codec
+from ..autoencoders import load_codec
 
 # %% ../../nbs/workshop/compat_tensors.ipynb #00000006
 def _why_not(e):
