@@ -78,7 +78,7 @@ readme: $(VENV)/.dev ## render nbs/index.ipynb to README.md
 	@$(BIN)/python tools/readme.py
 
 clean: ## remove the environment and everything that was built; runs/ and data/ stay
-	rm -rf $(VENV) _docs _proc build dist *.egg-info .pytest_cache
+	rm -rf $(VENV) _docs _proc build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
 $(VENV)/.python:

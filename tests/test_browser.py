@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 LOOK = '''<script>window.addEventListener('load', () => document.body.dataset.seen = JSON.stringify({
@@ -24,7 +25,7 @@ def browser(tmp_path_factory):
         return r.stdout
     return run
 
-def pages(site): return sorted(site.glob('*.html'))
+def pages(site): return sorted(site.rglob('*.html'))
 
 def see(browser, page):
     "What the browser finds in `page` once it is loaded"

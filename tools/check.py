@@ -69,7 +69,8 @@ def ruff_problems():
     "What ruff finds, line by line"
     ruff = command('ruff')
     if not shutil.which(ruff): return ["ruff is not installed: pip install -e '.[dev]'"]
-    r = subprocess.run([ruff, 'check', '--quiet', '--output-format', 'concise'], cwd=root, capture_output=True, text=True)
+    ask = [ruff, 'check', '--quiet', '--output-format', 'concise']
+    r = subprocess.run(ask, cwd=root, capture_output=True, text=True)
     return (r.stdout+r.stderr).splitlines()
 
 CHECKS = {

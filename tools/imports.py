@@ -77,8 +77,9 @@ def upward(graph):
         for other,_,line in imports:
             there = room_of(other)
             if there == here: continue
-            if LEVEL.get(there, -1) > LEVEL[here]: yield f'{module}, line {line}: imports {other}, which stands above it'
-            if {here, there} <= METHODS: yield f'{module}, line {line}: imports {other}, and methods do not import one another'
+            found = f'{module}, line {line}: imports {other}'
+            if LEVEL.get(there, -1) > LEVEL[here]: yield f'{found}, which stands above it'
+            if {here, there} <= METHODS: yield f'{found}, and methods do not import one another'
 
 def private(graph):
     "Names with a leading underscore that another module uses"
@@ -89,7 +90,7 @@ def private(graph):
 
 def cycles(graph):
     "Modules that import one another in a ring, each ring once"
-    edges = {module: {other for other,_,_ in imports if other in graph and other != module} for module,imports in graph.items()}
+    edges = {module: {other for other,_,_ in imports} & graph.keys() - {module} for module,imports in graph.items()}
     done = set()
     def walk(module, path):
         if module in path:

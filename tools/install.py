@@ -6,7 +6,7 @@
     python tools/install.py --torch default  the build that pip chooses by itself
     python tools/install.py --torch torch==2.13.0
 
-Without `--torch`, a Linux machine that shows no NVIDIA driver gets the CPU build, every other machine what pip chooses."""
+Without `--torch`, a Linux machine that shows no NVIDIA driver gets the CPU build, any other what pip chooses."""
 import argparse, glob, shutil, subprocess, sys, urllib.request
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def build_of(asked):
     "'cpu', 'default' or a requirement, for what was asked, 'auto' included"
     if asked == 'auto': asked = 'cpu' if sys.platform == 'linux' and not has_nvidia() else 'default'
     if asked != 'cpu' or answers(CPU): return asked
-    print(f"{CPU} cannot be reached: taking the build that pip chooses. Another one: make TORCH='torch==...' ...", flush=True)
+    print(f"{CPU} cannot be reached: taking what pip chooses. To choose: make TORCH='torch==...' ...", flush=True)
     return 'default'
 
 def pip(*arguments):

@@ -3,8 +3,8 @@
     python tools/lines.py                     all notebooks, modules, tests, benchmarks and tools
     python tools/lines.py nbs/00_data.ipynb   these files
 
-Every rule is a function from the text of a file or cell to (line, sentence) pairs. What a page shows is held to the same
-rules as what it exports, save the length of functions and cells and the length of names."""
+Every rule is a function from the text of a file or cell to (line, sentence) pairs. What a page shows is held to the
+same rules as what it exports, save the length of functions and cells and the length of names."""
 import ast, io, json, re, sys, tokenize
 from pathlib import Path
 from project import modules, notebooks, package, scripts, short
