@@ -1,6 +1,9 @@
 # Everything runs in its own environment, .venv, which the first target to need it builds.
 #     make PYTHON=python3.12 test      another interpreter
 #     make VENV=/some/folder demo      another place
+#     make TORCH=default demo          the build of PyTorch that pip chooses, on Linux the one with CUDA;
+#          TORCH=cpu                   the small one without CUDA, taken by itself where no NVIDIA driver is found;
+#          TORCH='torch==2.13.0'       any other, as pip understands it
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -11,18 +14,25 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV ?= .venv
+TORCH ?= auto
 WORKERS ?= 2
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -q
+INSTALL := $(BIN)/python tools/install.py --torch '$(TORCH)'
 
-# Waiting threads spin for a moment and then sleep: spinning on, they would steal the cores from working ones. Nothing here needs the network once installed.
+# Waiting threads spin for a moment and then sleep: spinning on, they would steal the cores from working ones.
+# Nothing here needs the network once installed.
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 10000
 export HF_HUB_OFFLINE ?= 1
 # Another environment that happens to be active stays out of ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test check lab docs execute readme clean
+# The tests that carry a mark, of which `make test` runs none; pytest says 5 when there are none
+define marked
+@$(BIN)/python -m pytest tests -rs -m $(1) || { test $$? -eq 5 && echo 'No test carries the mark "$(1)".'; }
+endef
+
+.PHONY: help demo test check browser torture gpu lab docs execute readme clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,13 +47,22 @@ endif
 	@$(MAKE) check
 
 check: $(VENV)/.dev
-	@echo '== notebooks and modules agree'
+	@echo '== notebooks and modules agree, lines are short, imports lead downwards'
 	@$(BIN)/python tools/check.py
 	@echo '== the notebooks, run from top to bottom'
 	@$(BIN)/nbdev_test --n_workers $(WORKERS) --timing | tee $(VENV)/nbdev_test.log
 	@grep -q '^Success\.' $(VENV)/nbdev_test.log || { echo 'nbdev_test did not end with "Success."' >&2; exit 1; }
 	@echo '== the package as a whole'
 	@$(BIN)/python -m pytest tests
+
+browser: $(VENV)/.dev ## look at pages and films in a real browser (needs Chromium or Chrome)
+	$(call marked,browser)
+
+torture: $(VENV)/.dev ## the long and hostile tests: killed processes, full disks, very many files
+	$(call marked,torture)
+
+gpu: $(VENV)/.dev ## the tests that need a CUDA device
+	$(call marked,gpu)
 
 lab: $(VENV)/.dev ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab nbs
@@ -59,23 +78,23 @@ readme: $(VENV)/.dev ## render nbs/index.ipynb to README.md
 	@$(BIN)/python tools/readme.py
 
 clean: ## remove the environment and everything that was built; runs/ and data/ stay
-	rm -rf $(VENV) _docs _proc build dist *.egg-info .pytest_cache
+	rm -rf $(VENV) _docs _proc build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
 $(VENV)/.python:
-	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Install Python 3.10 or newer, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3,10))' || \
-	  { echo "latent_style needs Python 3.10 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3,11))' || \
+	  { echo "latent_style needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "$(PYTHON) comes without its venv module. On Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@echo "Building $(VENV) with $$($(PYTHON) -V 2>&1): a few minutes and about 6 GB of disk, once."
+	@echo "Building $(VENV) with $$($(PYTHON) -V 2>&1), once"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.installed: settings.ini setup.py | $(VENV)/.python
-	@$(PIP) -e .
+$(VENV)/.installed: settings.ini setup.py pyproject.toml | $(VENV)/.python
+	@$(INSTALL)
 	@touch $@
 
-$(VENV)/.dev: settings.ini setup.py | $(VENV)/.python
-	@$(PIP) -e '.[dev]'
+$(VENV)/.dev: settings.ini setup.py pyproject.toml | $(VENV)/.python
+	@$(INSTALL) dev
 	@touch $@ $(VENV)/.installed

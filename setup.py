@@ -1,3 +1,4 @@
+"What pip reads: everything about the project stands in settings.ini"
 from configparser import ConfigParser
 from pathlib import Path
 import setuptools
@@ -6,24 +7,42 @@ here = Path(__file__).resolve().parent
 config = ConfigParser(delimiters=['='])
 config.read(here/'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
+name = cfg['lib_name']
+
+def words(key):
+    "A setting that is a list"
+    return cfg.get(key, '').split()
+
+PYTHONS = '3.11 3.12 3.13 3.14'.split()
+EXTRAS = 'sd eval lab film flow'.split()
+
+def extras():
+    "Every extra by its own name, `all` of them in one, and what the tests need with them"
+    each = {extra: words(f'{extra}_requirements') for extra in EXTRAS}
+    together = sorted(set(sum(each.values(), [])))
+    return {**each, 'all': together, 'dev': together+words('dev_requirements')}
 
 setuptools.setup(
-    name=cfg['lib_name'],
+    name=name,
     version=cfg['version'],
     description=cfg['description'],
+    keywords=words('keywords'),
     author=cfg['author'],
     author_email=cfg['author_email'],
     url=cfg['git_url'],
     license='Apache-2.0',
-    python_requires='>=' + cfg['min_python'],
-    packages=setuptools.find_packages(include=[cfg['lib_name'], cfg['lib_name']+'.*']),
+    classifiers=[f'Programming Language :: Python :: {python}' for python in PYTHONS],
+    python_requires='>='+cfg['min_python'],
+    packages=setuptools.find_packages(include=[name, f'{name}.*']),
     include_package_data=True,
-    install_requires=cfg.get('requirements', '').split(),
-    extras_require={'dev': cfg.get('dev_requirements', '').split()},
+    install_requires=words('requirements'),
+    extras_require=extras(),
     long_description=(here/'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     zip_safe=False,
-    package_data={cfg['lib_name']: ['weights/**/*']},
-    entry_points={'console_scripts': cfg.get('console_scripts', '').split(),
-                  'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
+    package_data={name: ['weights/**/*']},
+    entry_points={
+        'console_scripts': words('console_scripts'),
+        'nbdev': [f'{name}={name}._modidx:d'],
+    },
 )

@@ -2,38 +2,45 @@
 import html, json, re
 from pathlib import Path
 
-import pytest, yaml
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if p.name[0] != '.' and '_proc' not in p.parts)
+NBS = sorted(f for f in (ROOT/'nbs').rglob('*.ipynb') if f.name[0] != '.' and '_proc' not in f.parts)
+HIDDEN = re.compile(r'^#\|\s*(hide|include:\s*false|output:\s*false)\s*$', re.M)
 
-def text(f): return f.read_text(encoding='utf-8')
-def cells(f): return json.loads(text(f))['cells']
-def source(cell): return ''.join(cell['source'])
-def title(f): return re.match(r'# (.+)', source(cells(f)[0]))[1].strip()
-def page(site, f): return site/f.relative_to(ROOT/'nbs').with_name(re.sub(r'^\d+[a-zA-Z0-9]*_', '', f.stem) + '.html')
+def cells(f): return json.loads(f.read_text(encoding='utf-8'))['cells']
 
-def shown_pictures(f):
-    "How many pictures the page should show: those of cells that are not hidden"
-    hidden = re.compile(r'^#\|\s*(hide|include:\s*false|output:\s*false)\s*$', re.M)
-    seen = [c for c in cells(f) if c['cell_type'] == 'code' and not hidden.search(source(c))]
-    return sum(any(k.startswith('image/') for k in o.get('data', {})) for c in seen for o in c['outputs'])
+def title(f): return re.match(r'# (.+)', ''.join(cells(f)[0]['source']))[1].strip()
+
+def page(site, f):
+    "Where the page of notebook `f` lies: the same folder, without the number"
+    folder = f.parent.relative_to(ROOT/'nbs')
+    return site/folder/(re.sub(r'^\d+[a-zA-Z0-9]*_', '', f.stem) + '.html')
+
+def shows_pictures(f):
+    "Has the page pictures to show, in cells that are not hidden?"
+    seen = [cell for cell in cells(f) if cell['cell_type'] == 'code' and not HIDDEN.search(''.join(cell['source']))]
+    data = [output.get('data', {}) for cell in seen for output in cell['outputs']]
+    return any(kind.startswith('image/') for kinds in data for kind in kinds)
 
 @pytest.mark.parametrize('nb', NBS, ids=lambda f: f.stem)
 def test_page(site, nb):
-    shown = text(page(site, nb))
-    heads = [html.unescape(re.sub('<.*?>', '', h)) for h in re.findall(r'<h1[^>]*>(.*?)</h1>', shown, re.S)]
-    assert any(h.startswith(re.sub('[`*]', '', title(nb))) for h in heads), heads[:3]
-    if shown_pictures(nb): assert re.search(r'<img[^>]+src="data:image/|<svg', shown), 'the pictures are missing'
-    assert 'Traceback (most recent call last)' not in shown
+    text = page(site, nb).read_text(encoding='utf-8')
+    heads = [html.unescape(re.sub('<.*?>', '', head)) for head in re.findall(r'<h1[^>]*>(.*?)</h1>', text, re.S)]
+    assert any(head.startswith(re.sub('[`*]', '', title(nb))) for head in heads), heads[:3]
+    if shows_pictures(nb): assert re.search(r'<img[^>]+src="data:image/|<svg', text), 'the pictures are missing'
+    assert 'Traceback (most recent call last)' not in text
 
 def test_pages_link_to_each_other(site):
-    "The sidebar and the index lead to pages that exist"
+    "The sidebar and the text lead to pages that exist"
     for f in site.rglob('*.html'):
-        links = re.findall(r'href="([^"#:]+\.(?:html|ipynb))', text(f))
-        shown = re.findall(r'<img[^>]+src="(?!data:|\w+://)([^"]+)"', text(f))
-        for link in links+shown: assert (f.parent/link).is_file(), f'{f.name} leads to {link}'
+        text = f.read_text(encoding='utf-8')
+        links = re.findall(r'href="([^"#:]+\.(?:html|ipynb))', text)
+        pictures = re.findall(r'<img[^>]+src="(?!data:|\w+://)([^"]+)"', text)
+        missing = [name for name in links+pictures if not (f.parent/name).is_file()]
+        assert not missing, f'{f.relative_to(site)} leads to {missing}'
 
 def test_nbdev_settings_are_committed(site):
     "nbs/nbdev.yml is what settings.ini makes it"
-    assert text(site.parent/'nbs/nbdev.yml') == text(ROOT/'nbs/nbdev.yml')
+    made = (site.parent/'nbs/nbdev.yml').read_text(encoding='utf-8')
+    assert made == (ROOT/'nbs/nbdev.yml').read_text(encoding='utf-8')

@@ -1,31 +1,26 @@
-"The project as a whole: exports, clean notebooks with outputs, sidebar, README, imports, the wheel"
-import ast, importlib.util, json, os, re, subprocess, sys, zipfile
+"The project as a whole: exports, clean notebooks with outputs, sidebar, README, imports, requirements, the wheel"
+import ast, configparser, importlib, json, os, re, shutil, subprocess, sys, tomllib, zipfile
 from pathlib import Path
 
 import pytest, yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if p.name[0] != '.' and '_proc' not in p.parts)
-MODULES = sorted(f for f in (ROOT/'latent_style').glob('*.py') if f.stem[0] != '_')
+sys.path.insert(0, str(ROOT/'tools'))
+import check, imports, lines, project, readme
+
+NBS = project.notebooks()
+MODULES = [f for f in project.modules() if f.name[0] != '_']
 each_notebook = pytest.mark.parametrize('nb', NBS, ids=lambda f: f.stem)
 
-def load(name):
-    "Module tools/`name`.py"
-    spec = importlib.util.spec_from_file_location(name, ROOT/f'tools/{name}.py')
-    m = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(m)
-    return m
-
-def code_cells(f): return [c for c in json.loads(f.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+def cells(f): return json.loads(f.read_text(encoding='utf-8'))['cells']
+def code_cells(f): return [c for c in cells(f) if c['cell_type'] == 'code']
+def dotted(f): return imports.module_name(f)
 
 # Notebooks and modules
 
-def test_modules_match_notebooks():
-    bad = load('check').export_problems()
-    assert not bad, '\n'.join(bad)
-
-def test_notebooks_are_clean():
-    bad = load('check').clean_problems()
+@pytest.mark.parametrize('name', check.CHECKS)
+def test_in_order(name):
+    bad = list(check.CHECKS[name]())
     assert not bad, '\n'.join(bad)
 
 @each_notebook
@@ -36,24 +31,65 @@ def test_outputs_are_stored(nb):
     assert not errors, errors
 
 @each_notebook
-def test_size(nb): assert nb.stat().st_size <= 700_000, f'{nb.stat().st_size/1000:.0f} KB; smaller pictures or a lower dpi'
+def test_size(nb):
+    size = nb.stat().st_size
+    assert size <= 700_000, f'{size/1000:.0f} KB; smaller pictures or a lower dpi'
 
 @each_notebook
 def test_begins_with_title_and_promise(nb):
-    c = json.loads(nb.read_text(encoding='utf-8'))['cells'][0]
-    s = ''.join(c['source'])
-    assert c['cell_type'] == 'markdown' and re.match(r'# \S.*\n\n?> \S', s), s
+    first = cells(nb)[0]
+    text = ''.join(first['source'])
+    assert first['cell_type'] == 'markdown'
+    assert re.match(r'# \S.*\n\n?> \S', text), text
 
 @each_notebook
 def test_imports_have_cells_of_their_own(nb):
     "The documentation builder runs every cell with an import, exported or not, and no other cell before it"
-    for c in code_cells(nb):
-        src = ''.join(c['source'])
-        if src.startswith('%') or re.search(r'^#\|\s*(eval:\s*false|export\w*)\b', src, re.M): continue
-        tree = ast.parse(re.sub(r'^\s*[!%].*$', 'pass', src, flags=re.M))
-        has = any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(tree))
-        alone = all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in tree.body)
-        assert not has or alone, f'an import among other code:\n{src}'
+    kinds = ast.Import, ast.ImportFrom
+    for cell in code_cells(nb):
+        text = ''.join(cell['source'])
+        if text.startswith('%') or re.search(r'^#\|\s*(eval:\s*false|export\w*)\b', text, re.M): continue
+        tree = ast.parse(re.sub(r'^\s*[!%].*$', 'pass', text, flags=re.M))
+        has = any(isinstance(node, kinds) for node in ast.walk(tree))
+        alone = all(isinstance(node, kinds) for node in tree.body)
+        assert not has or alone, f'an import among other code:\n{text}'
+
+# The rules themselves
+
+def sentences(text, exported=True): return [what for _,what in lines.problems_of(text, exported)]
+
+def test_rules_of_lines():
+    assert not sentences('#| export\ndef double(x): return 2*x')
+    assert any('semicolon' in what for what in sentences('x = 1; y = 2'))
+    assert not sentences('x = 1;')                                   # hides a notebook's output
+    assert any('inside another' in what for what in sentences('x = 1 if a else 2 if b else 3'))
+    assert any('characters' in what for what in sentences('x = '+'1+'*70+'1'))
+    assert any('has 26 lines' in what for what in sentences('def f():\n'+'    x = 1\n'*26))
+    assert any('effect' in what for what in sentences('def f(n): [print(i) for i in range(n)]'))
+
+def test_rules_of_names():
+    long = 'def f(q):\n' + '    x = 1\n'*7 + '    return {}'
+    assert sentences(long.format('q')) == ['q lives 7 lines in f']
+    assert not sentences(long.format('[q for q in x]')) and not sentences(long.format('lambda q: q'))
+
+def test_rules_of_imports(tmp_path):
+    top = tmp_path/'latent_style'
+    (top/'compat').mkdir(parents=True)
+    for name in ('__init__.py', 'compat/__init__.py'): (top/name).touch()
+    (top/'data.py').write_text('def late():\n    from .learner import Learner\n')
+    (top/'learner.py').write_text('from .data import _hidden\n')
+    (top/'cyclegan.py').write_text('import latent_style.stargan\n')
+    (top/'stargan.py').write_text('from .compat.flags import words\n')
+    (top/'compat/flags.py').write_text('from ..data import open_store\nfrom .. import shed\n')
+    (top/'shed.py').touch()
+    bad = '\n'.join(imports.problems(top))
+    assert 'data, line 2: imports learner, which stands above' in bad
+    assert 'stargan, line 1: imports compat.flags, which stands above' in bad
+    assert 'cyclegan, line 1: imports stargan, and methods do not' in bad
+    assert 'learner, line 1: takes _hidden from data' in bad
+    assert 'a ring of imports: data -> learner -> data' in bad
+    assert 'shed: stands on no floor' in bad
+    assert 'compat.flags, line 1' not in bad
 
 # Documentation
 
@@ -64,8 +100,10 @@ def test_sidebar_lists_the_notebooks():
     side = yaml.safe_load((ROOT/'nbs/sidebar.yml').read_text(encoding='utf-8'))
     names = list(flat(side['website']['sidebar']['contents']))
     assert names[0] == 'index.ipynb'
-    assert sorted(names) == [f.name for f in NBS], 'nbs/sidebar.yml and the notebooks in nbs/ differ'
-    assert names[1:] == sorted(names[1:]), 'the sidebar should follow the numbers'
+    assert sorted(names) == sorted(f.relative_to(ROOT/'nbs').as_posix() for f in NBS), 'nbs/sidebar.yml and nbs/ differ'
+    course = [name for name in names[1:] if '/' not in name]
+    assert course == sorted(course), 'the course should follow the numbers'
+    assert names[1:1+len(course)] == course, 'the course comes before the workshop'
 
 def test_quarto_configuration():
     q = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
@@ -74,7 +112,7 @@ def test_quarto_configuration():
     for m in q['metadata-files']: assert (ROOT/'nbs'/m).is_file(), m
 
 def test_readme_is_the_index():
-    assert (ROOT/'README.md').read_text(encoding='utf-8') == load('readme').render(), 'run make readme'
+    assert (ROOT/'README.md').read_text(encoding='utf-8') == readme.render(), 'run make readme'
 
 def test_readme_links_exist():
     links = re.findall(r'(?:\]\(|src=")([^)"#\s]+)', (ROOT/'README.md').read_text(encoding='utf-8'))
@@ -83,76 +121,111 @@ def test_readme_links_exist():
 
 # The package
 
-def imported(f):
-    "Names of the project's modules that module `f` imports"
-    for n in ast.walk(ast.parse(f.read_text(encoding='utf-8'))):
-        if isinstance(n, ast.Import): yield from (a.name.split('.')[1] for a in n.names if a.name.startswith('latent_style.'))
-        elif isinstance(n, ast.ImportFrom) and n.module:
-            if n.level == 1: yield n.module.split('.')[0]
-            elif n.module.startswith('latent_style.'): yield n.module.split('.')[1]
-
-def test_methods_do_not_import_one_another():
-    methods,above = {'cyclegan', 'stargan', 'otcfm'},{'cli', 'legacy'}     # `cli` and `legacy` stand above the methods
-    for f in MODULES:
-        used = set(imported(f)) - {f.stem}
-        if f.stem in methods: assert not used & (methods | above | {'eval'}), f'{f.name} imports {used}'
-        elif f.stem not in above: assert not used & (methods | above), f'{f.name} imports {used}'
-    assert 'cli' not in set(imported(ROOT/'latent_style/legacy.py'))
-
 def test_every_module_imports_alone():
     "Each from a clean start, in one process, so that torch is read once"
     code = '''import importlib, sys
-for m in sys.argv[1:]:
-    for k in [k for k in sys.modules if k.split('.')[0] == 'latent_style']: del sys.modules[k]
-    importlib.import_module('latent_style.'+m)'''
-    r = subprocess.run([sys.executable, '-c', code, *(f.stem for f in MODULES)], cwd=ROOT, capture_output=True, text=True)
+for module in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.split('.')[0] == 'latent_style']: del sys.modules[name]
+    importlib.import_module('latent_style.'+module)'''
+    r = subprocess.run([sys.executable, '-c', code, *map(dotted, MODULES)], cwd=ROOT, capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
+
+def settings():
+    config = configparser.ConfigParser(delimiters=['='])
+    config.read(ROOT/'settings.ini', encoding='utf-8')
+    return config['DEFAULT']
+
+def pyproject(): return tomllib.loads((ROOT/'pyproject.toml').read_text(encoding='utf-8'))
+
+def test_nbdev_2_and_3_are_told_the_same():
+    cfg = settings()
+    for key,value in pyproject()['tool']['nbdev'].items():
+        told = cfg.getboolean(key) if isinstance(value, bool) else cfg[key]
+        assert told == value, key
+
+def test_requirements():
+    cfg = settings()
+    wanted = {key: cfg[key].split() for key in cfg if key.endswith('requirements')}
+    asked = [word for key,words in wanted.items() if key != 'dev_requirements' for word in words]
+    bounded = [word for word in asked if re.search('<|==|~=', word)]
+    assert not bounded, f'an upper bound keeps others from installing: {bounded}'
+    base = {re.split('[<>=]', word)[0] for word in wanted['requirements']}
+    assert not base & {'torchvision', 'diffusers', 'transformers', 'lpips', 'clean-fid', 'jupyterlab'}
+
+BASE = 'torch numpy scipy safetensors accelerate PIL matplotlib tqdm fastcore yaml filelock'.split()
+
+def top_imports(f):
+    "Names of the packages that a module needs to be imported at all"
+    for node in ast.parse(f.read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.Import): yield from (alias.name.partition('.')[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level: yield node.module.partition('.')[0]
+
+def test_a_base_installation_imports_everything():
+    known = {*BASE, *sys.stdlib_module_names, 'latent_style'}
+    bad = {dotted(f): set(top_imports(f)) - known for f in MODULES}
+    assert not any(bad.values()), {name: more for name,more in bad.items() if more}
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     "The wheel that `pip wheel` makes of the tracked files, built without network"
-    version = importlib.util.find_spec('setuptools') and __import__('setuptools').__version__
-    if not version: pytest.skip('setuptools is not installed: pip install -e ".[dev]"')
-    import shutil
-    d = tmp_path_factory.mktemp('wheel')
-    skip = shutil.ignore_patterns('.*', '__pycache__', '*.egg-info', 'build', 'dist', 'runs', 'data', '_proc', '_docs', 'nbs')
-    shutil.copytree(ROOT, d/'repo', symlinks=True, ignore=skip)
-    r = subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '--disable-pip-version-check',
-                        '-w', str(d), str(d/'repo')], capture_output=True, text=True)
+    pytest.importorskip('setuptools', reason="setuptools is not installed: pip install -e '.[dev]'")
+    folder = tmp_path_factory.mktemp('wheel')
+    built = '.*', '__pycache__', '*.egg-info', 'build', 'dist', 'runs', 'data', '_proc', '_docs', 'nbs'
+    shutil.copytree(ROOT, folder/'repo', symlinks=True, ignore=shutil.ignore_patterns(*built))
+    ask = '-m pip wheel -q --no-deps --no-build-isolation --disable-pip-version-check -w'.split()
+    r = subprocess.run([sys.executable, *ask, str(folder), str(folder/'repo')], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout + r.stderr
-    f, = d.glob('*.whl')
-    return zipfile.ZipFile(f)
+    made, = folder.glob('*.whl')
+    return zipfile.ZipFile(made)
+
+def text_of(wheel, end): return wheel.read(next(name for name in wheel.namelist() if name.endswith(end))).decode()
 
 def test_wheel_holds_the_codec(wheel):
     sizes = {i.filename: i.file_size for i in wheel.infolist()}
-    w = 'latent_style/weights/tiny/'
-    assert w+'config.json' in sizes and w+'model.safetensors' in sizes, sorted(sizes)
-    assert sizes[w+'model.safetensors'] <= 3_000_000
+    folder = 'latent_style/weights/tiny/'
+    assert folder+'config.json' in sizes and folder+'model.safetensors' in sizes, sorted(sizes)
+    assert sizes[folder+'model.safetensors'] <= 3_000_000
 
 def test_wheel_holds_the_modules(wheel):
+    "Those of the folders inside the package too"
     names = set(wheel.namelist())
-    for f in MODULES: assert f'latent_style/{f.name}' in names
-    assert not [n for n in names if n.split('/')[0] in ('tests', 'tools', 'nbs', 'bench')]
-    entry = wheel.read(next(n for n in names if n.endswith('entry_points.txt'))).decode()
-    assert 'latent_style = latent_style.cli:main' in re.sub(r'\s*=\s*', ' = ', entry)
+    missing = {f.relative_to(ROOT).as_posix() for f in project.modules()} - names
+    assert not missing, missing
+    assert not [name for name in names if name.split('/')[0] in ('tests', 'tools', 'nbs', 'bench')]
+    assert 'latent_style = latent_style.cli:main' in re.sub(r'\s*=\s*', ' = ', text_of(wheel, 'entry_points.txt'))
+
+def test_wheel_names_its_extras(wheel):
+    told = text_of(wheel, 'METADATA')
+    extras = re.findall(r'^Provides-Extra: (\S+)', told, re.M)
+    assert set(extras) == {'sd', 'eval', 'lab', 'film', 'flow', 'all', 'dev'}
+    assert f"Requires-Python: >={settings()['min_python']}" in told
+    for version in ('3.11', '3.12', '3.13', '3.14'): assert f'Python :: {version}\n' in told
 
 # What must not be in it
+
+BUILT = set('.venv .git runs data _docs _proc __pycache__ build dist .pytest_cache .ruff_cache'.split())
+BINARY = set('.safetensors .png .jpg .jpeg .webp .npy .gif .ico .mp4'.split())
+
+def built(f): return bool(BUILT & set(f.relative_to(ROOT).parts)) or '.egg-info' in str(f)
 
 def tracked():
     "The repository's text files: git's list, or without git all but what is built"
     r = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True)
-    if r.returncode == 0: files = [ROOT/l for l in r.stdout.splitlines()]
-    else:
-        built = {'.venv', '.git', 'runs', 'data', '_docs', '_proc', '__pycache__', 'build', 'dist', '.pytest_cache'}
-        files = [f for f in ROOT.rglob('*') if not built & set(f.relative_to(ROOT).parts) and not any(p.endswith('.egg-info') for p in f.parts)]
-    binary = {'.safetensors', '.png', '.jpg', '.jpeg', '.webp', '.npy', '.gif', '.ico'}
-    return [f for f in files if f.is_file() and f.suffix.lower() not in binary]
+    files = [ROOT/line for line in r.stdout.splitlines()]
+    if r.returncode: files = [f for f in ROOT.rglob('*') if not built(f)]
+    return [f for f in files if f.is_file() and f.suffix.lower() not in BINARY]
+
+def machine_paths():
+    "A pattern for somebody's home, this checkout, this environment"
+    places = {str(Path(o).resolve()) for o in (ROOT, sys.prefix)} | {os.path.abspath(sys.prefix)}
+    homes = [r'/(?:home|Users)/[A-Za-z][\w.-]*/', r'/root/[\w.]', r'[A-Z]:\\{1,2}Users\\',
+             r'(?:/[\w.-]+)+/site-packages/']
+    here = (re.escape(p) + r'(?![\w-])' for p in places if p.count('/') > 1)
+    return re.compile(r'(?<![\w.:/*-])' + f"(?:{'|'.join([*homes, *here])})")
 
 def test_no_machine_paths():
-    "Neither somebody's home nor this checkout or environment: results must not depend on where they were made"
-    start = r'(?<![\w.:/*-])'
-    places = {str(Path(o).resolve()) for o in (ROOT, sys.prefix)} | {os.path.abspath(sys.prefix)}
-    pats = [r'/(?:home|Users)/[A-Za-z][\w.-]*/', r'/root/[\w.]', r'[A-Z]:\\{1,2}Users\\', r'(?:/[\w.-]+)+/site-packages/',
-            *(re.escape(p) + r'(?![\w-])' for p in places if p.count('/') > 1)]
-    bad = [f'{f.relative_to(ROOT)}: {m[0]}' for f in tracked() for m in [re.search(start + f"(?:{'|'.join(pats)})", f.read_text(encoding='utf-8', errors='replace'))] if m]
+    "Results must not depend on where they were made"
+    pattern = machine_paths()
+    found = {f.relative_to(ROOT): pattern.search(f.read_text(encoding='utf-8', errors='replace')) for f in tracked()}
+    bad = [f'{name}: {match[0]}' for name,match in found.items() if match]
     assert not bad, '\n'.join(bad)

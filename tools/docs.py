@@ -2,16 +2,15 @@
 
 With Quarto on the PATH the site is Quarto's. Without it the stand-in of tools/render.py makes plain pages of the same
 notebooks. Neither downloads anything, and README.md is left to tools/readme.py."""
-import argparse, os, shutil, subprocess, sys
+import argparse, os, shutil, subprocess
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 
 def process():
-    "nbdev's share, for the project in the current folder: links, signatures, hidden cells; the folder with the processed notebooks"
+    "nbdev's share of the work, in the current folder: links, signatures, hidden cells; the folder with its notebooks"
     from nbdev.quarto import refresh_quarto_yml
     from nbdev.serve import proc_nbs
     refresh_quarto_yml()
@@ -26,12 +25,11 @@ def docs(dst,        # the site's folder, made anew
     if quarto:
         subprocess.run([quarto, 'render', '--no-cache', '--no-execute'], cwd=src, check=True)
         shutil.move(src/'_docs', dst)
-        who = 'Quarto'
     else:
         from render import render
         render(src, dst)
-        who = 'the stand-in (quarto is not on the PATH)'
-    return who,len(list(dst.glob('*.html')))
+    who = 'Quarto' if quarto else 'the stand-in (quarto is not on the PATH)'
+    return who,len(list(dst.rglob('*.html')))
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -3,24 +3,37 @@
     python tools/lines.py                     all notebooks, modules, tests, benchmarks and tools
     python tools/lines.py nbs/00_data.ipynb   these files
 
-Every rule is a function from the text of a file or cell to (line, sentence) pairs. What a page shows is held to the same
-rules as what it exports, save the length of functions and cells and the length of names."""
-import ast, io, json, sys, tokenize
+Every rule is a function from the text of a file or cell to (line, sentence) pairs. What a page shows is held to the
+same rules as what it exports, save the length of functions and cells and the length of names."""
+import ast, io, json, re, sys, tokenize
 from pathlib import Path
+from project import modules, notebooks, package, scripts, short
 
-root = Path(__file__).resolve().parent.parent
-WIDTH,BODY,CELL,ROOM = 120,25,40,450
+WIDTH,BODY,CELL,ROOM,LIFE = 120,25,40,450,5
 
-# Names of one or two letters that may live longer than five lines: those of the mathematics, shapes, indices, modules.
-SHORT = set('''x y z s a b t u v n w h c k i j d g o p q f m r x0 x1 xt z1 z2 y0 y1 t0 t1 dt dx dy lr id ds G F E D V N C H W
+# Names of one or two letters that may live longer than LIFE lines: those of the mathematics, shapes, indices, modules.
+# `o` are the options of a run, `m` is a method, `f` a function or a file.
+SHORT = set('''x y z s a b t u v n w h c k i j o m f x0 x1 xt z1 z2 y0 y1 t0 t1 dt dx dy lr id ds G F E D V N C H W
                A B D_A D_B np nn fs ax im up to cb _'''.split())
-SHORT -= set('d g p q r'.split())
+EXPORT = re.compile(r'^\s*#\|\s*export', re.M)
+COMPREHENSIONS = ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
+EFFECTS = ast.ListComp, ast.SetComp, ast.DictComp, ast.BoolOp, ast.IfExp
 
 def source(cell): return ''.join(cell['source'])
 
-def code_of(text):
-    "A cell without its magics, which are not Python"
+def python(text):
+    "A cell without its magics, which are not Python; nothing of a cell that is one magic"
+    if text.lstrip().startswith('%%'): return ''
     return '\n'.join('' if line.lstrip()[:1] in ('%', '!') else line for line in text.splitlines())
+
+def parse(text):
+    "The code that can be checked and its tree; `None` for a cell that shows how something fails"
+    for code in (text, python(text)):
+        try: return code,ast.parse(code)
+        except SyntaxError: pass
+    return python(text),None
+
+# Rules of lines
 
 def long_lines(text):
     for i,line in enumerate(text.splitlines(), 1):
@@ -28,9 +41,12 @@ def long_lines(text):
 
 def semicolons(text):
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    for a,b in zip(tokens, tokens[1:]):
-        if a.type == tokenize.OP and a.string == ';' and b.type not in (tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT):
-            yield a.start[0],'a semicolon between statements'
+    ends = tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT, tokenize.ENDMARKER
+    for token,following in zip(tokens, tokens[1:]):
+        between = token.type == tokenize.OP and token.string == ';' and following.type not in ends
+        if between: yield token.start[0],'a semicolon between statements'
+
+# Rules of expressions
 
 def nested_conditions(tree):
     for node in ast.walk(tree):
@@ -38,8 +54,26 @@ def nested_conditions(tree):
         inside = (n for part in (node.test, node.body, node.orelse) for n in ast.walk(part))
         if any(isinstance(n, ast.IfExp) for n in inside): yield node.lineno,'a conditional expression inside another'
 
+def effects(tree):
+    "Expressions inside functions whose value nobody takes"
+    for f in functions(tree):
+        for node in own_nodes(f):
+            if isinstance(node, ast.Expr) and isinstance(node.value, EFFECTS):
+                yield node.lineno,'an expression for its effect alone: write the loop or the `if`'
+
+# Rules of functions
+
 def functions(tree):
     return (n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+def own_nodes(f):
+    "The nodes of a function, without those of the functions and classes inside it"
+    waiting = list(f.body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            waiting += ast.iter_child_nodes(node)
 
 def statements(f):
     "The statements of a function without its docstring"
@@ -53,63 +87,75 @@ def long_bodies(tree):
         n = body[-1].end_lineno-body[0].lineno+1 if body else 0
         if n > BODY: yield f.lineno,f'{f.name} has {n} lines, {BODY} are enough'
 
-def names_of(f):
-    "Name -> lines on which a function's own names appear"
+# Rules of names
+
+def bound(node):
+    "Names that `node` and what is inside it give values to"
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+def arguments(f): return {n.arg for n in ast.walk(f.args) if isinstance(n, ast.arg)}
+
+def appearances(node):
+    "Name -> lines on which it appears inside `node`; a comprehension's own names and a lambda's are theirs alone"
     out = {}
-    for n in ast.walk(f):
-        name = n.id if isinstance(n, ast.Name) else n.arg if isinstance(n, ast.arg) else None
-        if name: out.setdefault(name, []).append(n.lineno)
+    def visit(node, foreign):
+        if isinstance(node, COMPREHENSIONS): foreign = foreign.union(*(bound(g.target) for g in node.generators))
+        if isinstance(node, ast.Lambda): foreign = foreign | arguments(node)
+        if isinstance(node, ast.Name) and node.id not in foreign: out.setdefault(node.id, []).append(node.lineno)
+        for child in ast.iter_child_nodes(node): visit(child, foreign)
+    for part in node.body if isinstance(node.body, list) else [node.body]: visit(part, frozenset())
     return out
 
 def short_names(tree):
     for f in functions(tree):
-        bound = {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        body = statements(f)
-        for name,lines in names_of(f).items():
-            if len(name) > 2 or name in SHORT or not body: continue
-            args = {a.arg for a in ast.walk(f.args) if isinstance(a, ast.arg)}
-            first = body[0].lineno if name in args else min(lines)
-            if name in bound|args and max(lines)-first > 5: yield f.lineno,f'{name} lives {max(lines)-first} lines in {f.name}'
+        body,args = statements(f),arguments(f)
+        for name,lines in appearances(f).items():
+            if len(name) > 2 or name in SHORT or name not in bound(f)|args: continue
+            life = max(lines)-(body[0].lineno if name in args else min(lines))
+            if life > LIFE: yield f.lineno,f'{name} lives {life} lines in {f.name}'
 
-def signature_lines(tree):
+# Rules of cells
+
+def signature_lines(text, tree):
     "Lines that the signatures of a cell take beyond their first"
-    return sum(max(0, (f.body[0].lineno-1)-f.lineno) for f in functions(tree) if f.body)
+    lines,total = text.splitlines(),0
+    for f in functions(tree):
+        first = f.body[0]
+        same_line = bool(lines[first.lineno-1].encode()[:first.col_offset].strip())
+        total += first.lineno-f.lineno-(0 if same_line else 1)
+    return total
 
-def long_cell(text, tree):
-    n = len(text.strip().splitlines())-signature_lines(tree)
+def long_cells(text, tree):
+    n = len(text.strip().splitlines())-signature_lines(text, tree)
     if n > CELL: yield 1,f'a cell of {n} lines, {CELL} are enough'
 
+# Files
+
 def problems_of(text, exported):
-    text = code_of(text)
-    try: tree = ast.parse(text)
-    except SyntaxError: return []      # a cell that shows how something fails
-    out = [*long_lines(text), *semicolons(text), *nested_conditions(tree)]
-    if exported: out += [*long_bodies(tree), *short_names(tree), *long_cell(text, tree)]
+    code,tree = parse(text)
+    if tree is None: return list(long_lines(text))
+    out = [*long_lines(text), *semicolons(code), *nested_conditions(tree), *effects(tree)]
+    if exported: out += [*long_bodies(tree), *short_names(tree), *long_cells(text, tree)]
     return out
 
 def notebook_problems(f):
     for i,cell in enumerate(json.loads(f.read_text(encoding='utf-8'))['cells']):
         if cell['cell_type'] != 'code': continue
         text = source(cell)
-        for line,what in problems_of(text, '#| export' in text): yield f'{f.relative_to(root)}: cell {i}, line {line}: {what}'
+        exported = bool(EXPORT.search(text))
+        for line,what in problems_of(text, exported): yield f'{short(f)}: cell {i}, line {line}: {what}'
 
 def module_problems(f):
     text = f.read_text(encoding='utf-8')
-    if f.parts[-2] != 'tools' and f.is_relative_to(root/'latent_style'):
-        n = len(text.splitlines())
-        if n > ROOM: yield f'{f.relative_to(root)}: {n} lines, a room has {ROOM}'
-        return
-    for line,what in problems_of(text, False): yield f'{f.relative_to(root)}: line {line}: {what}'
-
-def everything():
-    notebooks = [f for f in (root/'nbs').rglob('*.ipynb') if not any(p[0] in '._' for p in f.relative_to(root/'nbs').parts)]
-    modules = [f for f in (root/'latent_style').rglob('*.py') if f.name != '_modidx.py']
-    return sorted(notebooks)+sorted(modules)+[f for d in ('tests','tools','bench') for f in sorted((root/d).rglob('*.py'))]
+    n = len(text.splitlines())
+    if not f.is_relative_to(package):
+        for line,what in problems_of(text, False): yield f'{short(f)}: line {line}: {what}'
+    elif n > ROOM and f.name != '_modidx.py': yield f'{short(f)}: {n} lines, a room has {ROOM}'
 
 def problems(files=None):
-    for f in files or everything():
+    for f in files or notebooks()+modules()+scripts():
         yield from notebook_problems(f) if f.suffix == '.ipynb' else module_problems(f)
 
 if __name__ == '__main__':
-    bad = list(problems([Path(a).resolve() for a in sys.argv[1:]]))
+    bad = list(problems([Path(name).resolve() for name in sys.argv[1:]]))
     if bad: sys.exit('\n'.join(bad))

@@ -3,6 +3,7 @@ import json, re, sys
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
+STALE = 'README.md is not what nbs/index.ipynb renders to: run make readme'
 DIRECTIVE = re.compile(r'^\s*#\|.*\n?', re.M)
 HIDDEN = re.compile(r'^\s*#\|\s*(hide|include:\s*false)\s*$', re.M)
 LOCAL = re.compile(r'(\]\(|src=")(?!\w+:|/|#|\.\./)')
@@ -11,22 +12,22 @@ def text(x): return x if isinstance(x, str) else ''.join(x)
 
 def outputs(cell):
     "What the cell printed or returned, as text"
-    for o in cell.get('outputs', []):
-        d = o.get('data', {})
-        if o['output_type'] == 'stream': yield text(o['text'])
-        elif any(k.startswith('image/') for k in d): continue
-        elif 'text/plain' in d: yield text(d['text/plain'])
+    for output in cell.get('outputs', []):
+        data = output.get('data', {})
+        if output['output_type'] == 'stream': yield text(output['text'])
+        elif any(kind.startswith('image/') for kind in data): continue
+        elif 'text/plain' in data: yield text(data['text/plain'])
 
 def parts(nb):
     "The README's paragraphs"
-    for c in nb['cells']:
-        src = text(c['source'])
-        if c['cell_type'] == 'markdown': yield LOCAL.sub(r'\1nbs/', src.strip())
-        elif c['cell_type'] == 'code' and not HIDDEN.search(src):
-            code = DIRECTIVE.sub('', src).strip()
-            if code: yield f'```python\n{code}\n```'
-            out = ''.join(outputs(c)).rstrip()
-            if out: yield f'```text\n{out}\n```'
+    for cell in nb['cells']:
+        source = text(cell['source'])
+        if cell['cell_type'] == 'markdown': yield LOCAL.sub(r'\1nbs/', source.strip())
+        if cell['cell_type'] != 'code' or HIDDEN.search(source): continue
+        code = DIRECTIVE.sub('', source).strip()
+        printed = ''.join(outputs(cell)).rstrip()
+        if code: yield f'```python\n{code}\n```'
+        if printed: yield f'```text\n{printed}\n```'
 
 def render(f=root/'nbs/index.ipynb'):
     "README text of notebook `f`; its links are relative to nbs/, the README's to the folder above"
@@ -34,8 +35,10 @@ def render(f=root/'nbs/index.ipynb'):
     first = '<!-- Written by tools/readme.py from nbs/index.ipynb: edit that. -->'
     return '\n\n'.join([first, *parts(nb)]) + '\n'
 
-if __name__ == '__main__':
-    dst = root/'README.md'
-    new = render()
-    if '--check' in sys.argv: sys.exit(dst.read_text(encoding='utf-8') != new and 'README.md is not what nbs/index.ipynb renders to: run make readme')
-    dst.write_text(new, encoding='utf-8')
+def main(check):
+    "Write the README, or only say whether it is what it should be"
+    path,new = root/'README.md',render()
+    if not check: path.write_text(new, encoding='utf-8')
+    elif path.read_text(encoding='utf-8') != new: sys.exit(STALE)
+
+if __name__ == '__main__': main('--check' in sys.argv)

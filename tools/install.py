@@ -1,0 +1,73 @@
+"""Install latent_style into the environment of this Python, with the build of PyTorch that fits the machine
+
+    python tools/install.py                  the base: training and translating
+    python tools/install.py dev              with everything that the tests need
+    python tools/install.py --torch cpu      PyTorch's CPU build
+    python tools/install.py --torch default  the build that pip chooses by itself
+    python tools/install.py --torch torch==2.13.0
+
+Without `--torch`, a Linux machine that shows no NVIDIA driver gets the CPU build, any other what pip chooses."""
+import argparse, glob, shutil, subprocess, sys, urllib.request
+from pathlib import Path
+
+root = Path(__file__).resolve().parent.parent
+CPU = 'https://download.pytorch.org/whl/cpu'
+WAIT = 8     # seconds for the answer of PyTorch's own index
+SIZES = {    # measured on Linux: the environment afterwards
+    ('cpu', ''): 'about 1.1 GB',
+    ('cpu', 'dev'): 'about 2.5 GB',
+    ('default', ''): 'up to 5 GB with CUDA',
+    ('default', 'dev'): 'up to 6 GB with CUDA',
+}
+
+def has_nvidia():
+    "Is there a driver that answers, or at least a device?"
+    if glob.glob('/dev/nvidia*'): return True
+    program = shutil.which('nvidia-smi')
+    if not program: return False
+    try: return subprocess.run([program, '-L'], capture_output=True, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired): return False
+
+def answers(url):
+    "Does the index at `url` answer soon?"
+    try: return urllib.request.urlopen(f'{url}/torch/', timeout=WAIT).status == 200
+    except (OSError, ValueError): return False
+
+def build_of(asked):
+    "'cpu', 'default' or a requirement, for what was asked, 'auto' included"
+    if asked == 'auto': asked = 'cpu' if sys.platform == 'linux' and not has_nvidia() else 'default'
+    if asked != 'cpu' or answers(CPU): return asked
+    print(f"{CPU} cannot be reached: taking what pip chooses. To choose: make TORCH='torch==...' ...", flush=True)
+    return 'default'
+
+def pip(*arguments):
+    quiet = '--disable-pip-version-check', '--no-input', '-q'
+    # What is imported is compiled then; compiling everything now takes time and 150 MB
+    subprocess.run([sys.executable, '-m', 'pip', 'install', '--no-compile', *quiet, *arguments], cwd=root, check=True)
+
+def install(extra, build):
+    names = ['torch', 'torchvision'] if extra in ('dev', 'all', 'eval') else ['torch']
+    if build == 'cpu': pip('--index-url', CPU, *names)
+    elif build != 'default': pip(*build.split())
+    pip('-e', f'.[{extra}]' if extra else '.')
+    if len(names) == 2: together()
+
+def together():
+    "torchvision fits one release and one build of torch, which pip may not notice"
+    r = subprocess.run([sys.executable, '-c', 'import torchvision'], cwd=root, capture_output=True, text=True)
+    if not r.returncode: return
+    reason = r.stderr.strip().splitlines()[-1]
+    sys.exit(f'torch and torchvision do not fit one another ({reason}): build the environment anew, after `make clean`')
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('extra', nargs='?', default='', help='one of the extras in settings.ini')
+    p.add_argument('--torch', default='auto', help='auto, cpu, default, or a requirement as pip understands it')
+    a = p.parse_args()
+    build = build_of(a.torch)
+    size = SIZES.get((build, a.extra), '')
+    print(f"Installing {build if ' ' in build or '=' in build else build+' build of PyTorch'}: {size}", flush=True)
+    try: install(a.extra, build)
+    except subprocess.CalledProcessError as e: sys.exit(e.returncode)
+
+if __name__ == '__main__': main()
