@@ -6,7 +6,7 @@
 __all__ = ['Verb', 'VERBS', 'CLEAN', 'KNOWN', 'SAID', 'usage', 'in_our_words', 'shown', 'call', 'expected', 'main']
 
 # %% ../nbs/workshop/cli.ipynb #00000002
-import inspect, sys, warnings
+import inspect, os, sys, warnings
 from collections import namedtuple
 from importlib import import_module
 

@@ -59,7 +59,7 @@ def distinct_codecs(codecs):
     found = {}
     for c in codecs:
         if c is not None: found.setdefault(codec_key(c), c)
-    if len(found) < 2: return {'': c for c in found.values()}
+    if len(found) < 2: return dict(zip([''], found.values()))
     return {f" [{getattr(c, 'id', f'{type(c).__name__} {i}')}]": c for i,c in enumerate(found.values())}
 
 yardstick_names = {'identity','floor','codec floor','real','real, codec','real split','real split, codec',
@@ -274,13 +274,13 @@ def compare(judge,         # `Judge`
             methods,       # dict name -> pictures, folder, or function of the sources
             against=None,  # name of the reference; `None`: the first
             n_boot=1000,
-            groups={},     # dict name -> group, for runs that differ in their seed only: adds means over the seeds
-            answers={},    # dict name -> answers (k,n,3,h,w) to the first n sources: adds their `diversity`
-            codecs={},     # dict name -> codec of the method, where it is not the judge's
+            groups=None,   # dict name -> group, for runs that differ in their seed only: adds means over the seeds
+            answers=None,  # dict name -> answers (k,n,3,h,w) to the first n sources: adds their `diversity`
+            codecs=None,   # dict name -> codec of the method, where it is not the judge's
            ):
     "Table of all methods and yardsticks, table of differences, tables of single pictures, pictures"
     pics = translations_of(methods, judge.source)
-    against = against or next(iter(pics))
+    against,groups,answers,codecs = against or next(iter(pics)),groups or {},answers or {},codecs or {}
     _checked(judge, pics, against)
     hung,rows,singles = {k: as_gallery(p, batch=judge.batch) for k,p in pics.items()},[],{}
     for k,g in hung.items():

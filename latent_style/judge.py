@@ -40,7 +40,7 @@ def note_of(run,        # run folder, or a checkpoint file
 
 def _noted(notes, names):
     "Name -> text of its note"
-    texts = {k: f"{n['run']}, step {n['step']}" if 'step' in n else n['run'] for k,n in notes.items()}
+    texts = {k: f"{n['run']}, step {n['step']}" if 'step' in n else n['run'] for k,n in (notes or {}).items()}
     return {k: texts.get(k, k) for k in names}
 
 # %% ../nbs/workshop/judge.ipynb #0000000c
@@ -113,7 +113,7 @@ def evaluate(translators,     # dict name -> translator
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
              answers=0,       # so many answers from noise to each of the first eight sources, for the diversity
              batch=8, seed=0,
-             notes={},        # dict name -> where it comes from, see `note_of`
+             notes=None,        # dict name -> where it comes from, see `note_of`
             ):
     "Measure one or several translators in one direction, between their yardsticks"
     nets,to = _nets(features, perceptual=perceptual, clip=clip, tokens=tokens),target_domain(to, target, translators)
@@ -135,7 +135,7 @@ def evaluate_checkpoints(runs,   # dict name -> (`load_run` of its method, run f
                          source, target, to=None, spare=None, truth=None,    # see `evaluate`
                          features='random', perceptual=None, clip=None, tokens=None,
                          size=None, n=None, out='evaluation', cache=None, batch=8, seed=0,
-                         notes={}):
+                         notes=None):
     "A row for every checkpoint that each run kept"
     translators = {k: load(run) for k,(load,run) in runs.items()}
     nets,to = _nets(features, perceptual=perceptual, clip=clip, tokens=tokens),target_domain(to, target, translators)
@@ -204,7 +204,7 @@ def evaluate_all(translators,  # dict name -> translator
                  n=None,       # only so many sources of each domain
                  out='evaluation', # folder; several translators get one inside it each
                  cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
-                 batch=8, seed=0, notes={}):
+                 batch=8, seed=0, notes=None):
     "Every domain to every other: a matrix for each translator, and a table of their means"
     folders = _all_folders(translators, source, truth)
     nets = _nets(features, perceptual=perceptual, clip=clip, tokens=tokens)
@@ -229,7 +229,7 @@ def evaluate_one(translators,  # dict name -> translator
                  clip=None, tokens=None, # further nets, see `evaluate`
                  size=None,    # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
                  out='evaluation', # folder for translations and tables
-                 batch=8, notes={}):
+                 batch=8, notes=None):
     "A table and a translation by each translator"
     nets,side = _nets(perceptual, clip=clip, tokens=tokens),side_for(translators, size)
     net,source = nets.pop('features'),read_cropped(picture, side)
@@ -275,7 +275,7 @@ def evaluate_styles(translators,  # dict name -> translator that draws styles
                     n=None,       # only so many sources of each domain
                     out='evaluation', # folder; several translators get one inside it each
                     cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
-                    batch=8, notes={}):
+                    batch=8, notes=None):
     "Several answers to every source in every direction: how different they are, and how good"
     keep = dict(size=side_for(translators, size), cache=cache or home_cache())
     nets,tables,own_scale = _nets(features, perceptual=perceptual),{},features == 'random'
@@ -284,7 +284,7 @@ def evaluate_styles(translators,  # dict name -> translator that draws styles
         src,real = ({d: Gallery(Path(f)/d, n=m, **keep) for d in domains} for f,m in ((source,n),(target,None)))
         for mode in ('latent','reference'):
             table = tables[k,mode] = protocol(_answers(t, mode, src, batch), src, real, **nets, k=answers, batch=batch)
-            if not own_scale: protocol_files(table, to, notes.get(k, {}).get('step', 0), mode)
+            if not own_scale: protocol_files(table, to, (notes or {}).get(k, {}).get('step', 0), mode)
             table.save(to/f'answers_{mode}.csv')
             print(f'{k}, {mode}\n{short(table)}\n')
     print(f'written to {out}/' + ', without FID_ and LPIPS_ files, since random features have another scale'*own_scale)

@@ -104,7 +104,7 @@ def conv_in(x, w):
     return unrows(gather(x, k) @ w.permute(0,2,3,1).flatten(1).t(), len(x), *(side-k+1 for side in x.shape[2:]))
 
 def conv_out(x, w):
-    (b,c,h,wide),k = x.shape,w.shape[2]
+    (b,_,h,wide),k = x.shape,w.shape[2]
     parts = (rows(x) @ w.permute(1,2,3,0).flatten(1)).view(b, h, wide, k*k, -1)
     exact = torch.float32 if parts.dtype == torch.bfloat16 else parts.dtype
     out = torch.zeros(b, h-k+1, wide-k+1, len(w), dtype=exact)

@@ -8,7 +8,7 @@ __all__ = ['LENGTHS', 'FREE', 'METHODS', 'training', 'translating', 'resolved', 
            'Translator', 'check_strength', 'load_run', 'translator_of', 'through', 'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
-import importlib, inspect, math, os, sys
+import importlib, inspect, math, os
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
@@ -81,13 +81,13 @@ def _preset(name, presets, where):
 def resolved(sig,      # signature: what there is, and its defaults
              given,    # options of the caller
              preset,   # other defaults
-             run={}):  # options of a run that goes on
+             run=None):# options of a run that goes on
     "All options: the caller's, else the preset's, else the run's, else the defaults"
     chosen = [k for k in LENGTHS if given.get(k) is not None]
     if len(chosen) > 1: raise ValueError(f'give one of {" and ".join(chosen)}, not both')
     given = {k: v for k,v in given.items() if k not in LENGTHS or k in chosen}
     left = [k for k in sig.parameters if not (chosen and k in LENGTHS)]
-    other = {k: v for k,v in {**run, **preset}.items() if k in left}
+    other = {k: v for k,v in {**(run or {}), **preset}.items() if k in left}
     return {k: p.default for k,p in sig.parameters.items()} | other | given
 
 # %% ../nbs/workshop/method.ipynb #0000000a
@@ -105,8 +105,7 @@ def _add_option(f, common, name, but):
 
 def takes(common,       # function whose arguments the decorated one takes besides its own
           presets=None, # dict name -> other defaults
-          but=(),       # arguments of `common` that it does not take
-          fresh=()):    # own options that a run which goes on does not hand over: each call gives them anew
+          but=()):      # arguments of `common` that it does not take
     "A function takes the options of `common` too; it is called with all of them"
     def deco(f):
         delegates(common, but=['keep', *but])(f)
@@ -117,17 +116,16 @@ def takes(common,       # function whose arguments the decorated one takes besid
             check_names(kw, sig, where)
             given = sig.bind_partial(*args, **kw).arguments
             preset = _preset(given.get('preset'), presets or {}, where)
-            begun = run_so_far(given, preset, sig, fresh) if presets else {}
+            begun = run_so_far(given, preset, sig) if presets else {}
             return f(**resolved(sig, given, preset, begun))
         wrapped.presets = presets or {}
         return wrapped
     return deco
 
-def run_so_far(given, preset, sig, fresh=()):
+def run_so_far(given, preset, sig):
     "Options of the run that a call of `train` goes on with; none where it begins"
     path = (preset | given).get('path', sig.parameters['path'].default)
-    if not checkpoints(path): return {}
-    return {k: v for k,v in read_config(path).items() if k not in FREE and k not in fresh}
+    return {k: v for k,v in read_config(path).items() if k not in FREE} if checkpoints(path) else {}
 
 # %% ../nbs/workshop/method.ipynb #0000000d
 class Method:

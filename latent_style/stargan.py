@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import torch
 
 # %% ../nbs/04_stargan_v2.ipynb #00000004
-from .data import multidomain_plan
+from .store import multidomain_plan
 from .losses import adversarial, diversity, l1, lazy, r1
 from .method import run_training, takes, training, translating, translator_of
 from .models import frozen

@@ -21,15 +21,16 @@ import torch
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000004
 from .basics import nearest
-from .data import Pixels, _suffixes, to_pil
+from .autoencoders import Pixels
+from .data import find_pictures, to_pil
 from .film import film
 from .grids import cycle_rows, joined, latent_matrix, reference_matrix
 from .kernels import plain_kernels
 from .losses import diversity, l1, lazy, nonsat_g, r1
 from .method import Translator, load_run, run_training, takes, training, translating, translator_of
 from .models import frozen
-from latent_style.models_style import (MappingNetwork, PixelDiscriminator, PixelGenerator, PixelStyleEncoder, halvings,
-    init_he_)
+from .models_style import MappingNetwork
+from .models_pixels import PixelDiscriminator, PixelGenerator, PixelStyleEncoder, halvings, init_he_
 from .pictures import Pictures
 from .run import checkpoints, read_config
 from .styled import Styled, StyleTranslator, in_style, reference_latents, two_noises, weights_of
@@ -380,7 +381,7 @@ def _of_domains(t, folder, n):
     if not folder.is_dir(): raise ValueError(f'{folder}: there is no such folder')
     there = [d for d in t.domains if (folder/d).is_dir()]
     if not there: raise ValueError(f'{folder}: expected a folder for each domain, named {", ".join(t.domains)}')
-    def files(d): return sorted(f for f in (folder/d).iterdir() if f.suffix.lower() in _suffixes())
+    def files(d): return find_pictures(folder/d)
     return [(d, reference_latents(t, files(d)[:n])) for d in there]
 
 def sample(run,              # run folder, or a translator

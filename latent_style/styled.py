@@ -70,7 +70,7 @@ class Styled(Method):
         rates = dict(G=o.lr, E=o.lr, D=o.lr_d or o.lr, F=o.lr_f or o.lr/10)
         return {k: adam(nets[k], r, (o.beta1,o.beta2), o.weight_decay, self.decoupled) for k,r in rates.items()}
     def rate(self, o): return rate_of(o)
-    def row(self, learn, o): return dict(lambda_ds=weights_of(o).ds(learn.i))
+    def row(self, learn, o, means): return dict(lambda_ds=weights_of(o).ds(learn.i))
     def callbacks(self, o, data):
         return [Health(self.few(data), o.health_every, gain=self.gain(o))] if o.health_every else []
     def draw(self, learn, o, data):

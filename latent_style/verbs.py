@@ -9,7 +9,7 @@ __all__ = ['EXTRA', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluat
            'export']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
-import argparse, inspect, json, os, sys
+import argparse, inspect, os
 from pathlib import Path
 
 # %% ../nbs/workshop/verbs.ipynb #00000003
@@ -21,7 +21,7 @@ from .compat import configs
 from .compat.pixels import write_original
 from .encoding import encode_folder
 from .learner import find_device
-from .method import METHODS, module_of, resolved, takes
+from .method import module_of, resolved, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
 from .run import plot_log, read_config, read_log

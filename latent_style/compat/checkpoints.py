@@ -14,7 +14,7 @@ from .pixels import load_pixels
 from .stargan import load_stargan
 from .tensors import read_checkpoint, some
 from ..translation import translate_pictures
-from ..stargan import reference_latents
+from ..styled import reference_latents
 
 # %% ../../nbs/workshop/compat_checkpoints.ipynb #00000006
 _needs = dict(otcfm='model_state_dict', pixels='generator mapping_network style_encoder',

@@ -7,7 +7,7 @@ __all__ = ['generator_from', 'load_cyclegan']
 
 # %% ../../nbs/workshop/compat_cyclegan.ipynb #00000002
 from .tensors import codec_of, domains_of, section, tensors_of
-from ..cyclegan import Translator
+from ..cyclegan import CycleTranslator
 from ..store import SD15
 from ..models import ResnetGenerator
 
@@ -59,4 +59,4 @@ def load_cyclegan(ck,                  # dictionary of a checkpoint
     named = (section(cfg, 'shared')|section(cfg, 'visualization')).get('vae_model_name_or_path')
     gain = _gain(cfg, first, latent_divisor, latents_scaled)
     codec = codec_of(codec, named or SD15, G.c_in, file)
-    return Translator(G, F, codec, domains_of(domains, 2, 'AB', file), gain, cfg)
+    return CycleTranslator(G, F, codec, domains_of(domains, 2, 'AB', file), gain, cfg)

@@ -13,7 +13,7 @@ from .stargan import OldStarGAN, mapping_from
 from .tensors import codec_of, domains_of, fill, tensors_of
 from ..run import load_weights, pick_checkpoint, run_options
 from ..models_pixels import PixelDiscriminator, PixelGenerator, PixelStyleEncoder
-from ..stargan import pixel_networks
+from ..stargan_pixels import networks as pixel_networks
 
 # %% ../../nbs/workshop/compat_pixels.ipynb #00000006
 ORIGINAL_NAMES = dict(G='generator', F='mapping_network', E='style_encoder', D='discriminator')    # ours -> theirs
@@ -65,7 +65,7 @@ class OldPixels(OldStarGAN):
     def __call__(self, z, to=None, strength=1., masks=None, **how):
         "Translated pictures"
         if masks is not None: return self.with_masks(masks)(z, to, strength, **how)
-        if self.masks is None and hasattr(self.nets.G, 'hpf'): warnings.warn(_no_masks)
+        if self.masks is None and hasattr(self.n.G, 'hpf'): warnings.warn(_no_masks)
         return super().__call__(z, to, strength, **how)
 
 # %% ../../nbs/workshop/compat_pixels.ipynb #0000000d

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from .tensors import check_takes, codec_of, domain_number, domains_of, fill, section, tensors_of
 from ..store import SD15
 from ..models_style import DomainDiscriminator, MappingNetwork, StyledGenerator, StyleEncoder
-from ..stargan import Translator
+from ..styled import StyleTranslator
 
 # %% ../../nbs/workshop/compat_stargan.ipynb #00000006
 def mapping_from(tensors): # `Tensors` of a mapping network
@@ -44,12 +44,12 @@ def latent_nets(sds): # `Tensors` of G, F, E and perhaps D
     return {k: read(sds[k]) for k,read in readers.items() if k != 'D' or k in sds}
 
 # %% ../../nbs/workshop/compat_stargan.ipynb #0000000d
-class OldStarGAN(Translator):
+class OldStarGAN(StyleTranslator):
     "A StarGAN v2 on latents: style from noise (`seed`) or from an example (`reference`, latents)"
     takes = ('seed','reference','psi','style')
     def __init__(self, nets, codec, domains, gain=1., config=None, what=''):
         super().__init__(nets, codec, domains, gain, config)
-        self.nets,self.what = SimpleNamespace(**nets),what
+        self.nets,self.n,self.what = nets,SimpleNamespace(**nets),what
 
     def __repr__(self):
         return f'{type(self).__name__}({self.what}; domains {", ".join(self.domains)}; codec {self.codec})'
