@@ -8,7 +8,6 @@ __all__ = ['PixelBatch', 'ORDERS', 'EVERYWHERE', 'PANELS', 'SHAPE', 'METHOD', 'P
            'save_sheets', 'PixelTranslator', 'PixelStarGAN', 'check_options', 'train', 'translate', 'sample']
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000002
-import math
 from collections import namedtuple
 from contextlib import nullcontext
 from pathlib import Path
