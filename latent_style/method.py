@@ -105,7 +105,8 @@ def _add_option(f, common, name, but):
 
 def takes(common,       # function whose arguments the decorated one takes besides its own
           presets=None, # dict name -> other defaults
-          but=()):      # arguments of `common` that it does not take
+          but=(),       # arguments of `common` that it does not take
+          fresh=()):    # own options that a run which goes on does not hand over: each call gives them anew
     "A function takes the options of `common` too; it is called with all of them"
     def deco(f):
         delegates(common, but=['keep', *but])(f)
@@ -116,16 +117,17 @@ def takes(common,       # function whose arguments the decorated one takes besid
             check_names(kw, sig, where)
             given = sig.bind_partial(*args, **kw).arguments
             preset = _preset(given.get('preset'), presets or {}, where)
-            begun = run_so_far(given, preset, sig) if presets else {}
+            begun = run_so_far(given, preset, sig, fresh) if presets else {}
             return f(**resolved(sig, given, preset, begun))
         wrapped.presets = presets or {}
         return wrapped
     return deco
 
-def run_so_far(given, preset, sig):
+def run_so_far(given, preset, sig, fresh=()):
     "Options of the run that a call of `train` goes on with; none where it begins"
     path = (preset | given).get('path', sig.parameters['path'].default)
-    return {k: v for k,v in read_config(path).items() if k not in FREE} if checkpoints(path) else {}
+    if not checkpoints(path): return {}
+    return {k: v for k,v in read_config(path).items() if k not in FREE and k not in fresh}
 
 # %% ../nbs/workshop/method.ipynb #0000000d
 class Method:
