@@ -107,8 +107,8 @@ def evaluate(translators,     # dict name -> translator
              perceptual=None, # net for the distance to the source: alex, vgg, squeeze:FOLDER; `None`: `features`
              clip=None,       # clip or clip:FOLDER
              tokens=None,     # dino or dino:FOLDER, for self-similarity
-             size=None,       # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
-             n=None,          # only so many sources
+             size:int=None,   # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
+             n:int=None,      # only so many sources
              out='evaluation',# folder for tables, summary.json, pictures and report.html
              cache=None,      # folder for features of real pictures; `None`: ~/.cache/latent_style
              answers=0,       # so many answers from noise to each of the first eight sources, for the diversity
@@ -134,7 +134,7 @@ def evaluate(translators,     # dict name -> translator
 def evaluate_checkpoints(runs,   # dict name -> (`load_run` of its method, run folder)
                          source, target, to=None, spare=None, truth=None,    # see `evaluate`
                          features='random', perceptual=None, clip=None, tokens=None,
-                         size=None, n=None, out='evaluation', cache=None, batch=8, seed=0,
+                         size:int=None, n:int=None, out='evaluation', cache=None, batch=8, seed=0,
                          notes=None):
     "A row for every checkpoint that each run kept"
     translators = {k: load(run) for k,(load,run) in runs.items()}
@@ -200,8 +200,8 @@ def evaluate_all(translators,  # dict name -> translator
                  truth=None,   # the same folder, if pictures of one name show one scene
                  spare=None,   # folder with folders of other real pictures
                  features='random', perceptual=None, clip=None, tokens=None,   # nets, see `evaluate`
-                 size=None,    # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
-                 n=None,       # only so many sources of each domain
+                 size:int=None,# side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
+                 n:int=None,   # only so many sources of each domain
                  out='evaluation', # folder; several translators get one inside it each
                  cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
                  batch=8, seed=0, notes=None):
@@ -227,7 +227,7 @@ def evaluate_one(translators,  # dict name -> translator
                  truth=None,   # file of the true translation
                  perceptual='random', # net for the distance to the source: alex, vgg, squeeze:FOLDER
                  clip=None, tokens=None, # further nets, see `evaluate`
-                 size=None,    # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
+                 size:int=None,# side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
                  out='evaluation', # folder for translations and tables
                  batch=8, notes=None):
     "A table and a translation by each translator"
@@ -271,8 +271,8 @@ def evaluate_styles(translators,  # dict name -> translator that draws styles
                     answers=10,   # to each source
                     features='random', # net for the distance of crowds, see `evaluate`
                     perceptual=None,   # net for the distance of answers; `None`: `features`
-                    size=None,    # side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
-                    n=None,       # only so many sources of each domain
+                    size:int=None,# side of the crop in pixels, 0: none; `None`: that of a run on pixels, else 256
+                    n:int=None,   # only so many sources of each domain
                     out='evaluation', # folder; several translators get one inside it each
                     cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
                     batch=8, notes=None):

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EXTRA', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'say', 'names', 'encode', 'pack',
            'method_first', 'train_options', 'method_of_file', 'train', 'every_option', 'plain', 'sweep', 'translate_of',
-           'save_results', 'translate', 'plot', 'opened', 'asked', 'evaluate_checkpoints', 'judging', 'sample',
-           'export']
+           'translate_options', 'save_results', 'translate', 'plot', 'opened', 'asked', 'evaluate_checkpoints',
+           'judging', 'sample', 'export']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
 import argparse, inspect, os
@@ -21,7 +21,7 @@ from .compat import configs
 from .compat.pixels import write_original
 from .encoding import encode_folder
 from .learner import find_device
-from .method import module_of, resolved, takes
+from .method import METHODS, module_of, resolved, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
 from .run import plot_log, read_config, read_log
@@ -87,6 +87,8 @@ def _file_options(file, options, path=None):
     if configs.is_foreign(found):
         _,o,notes = configs.in_our_words(found, file, path)
         return o,notes
+    if str(found.get('masks') or 'everywhere') != 'everywhere':
+        raise ValueError(f'{file}: masks: a file imports nothing; name the function on the command line, --masks module:function')
     found = {k: v for k,v in config_file(file).items() if k != 'method' and not (k == 'codec' and 'method' in found)}
     return from_file(found, options, file),[]
 
@@ -170,6 +172,15 @@ def translate_of(run):
     "The function that translates with a run or a checkpoint file"
     return module_of(read_config(run).get('method', 'cyclegan')).translate if _is_run(run) else older.translate
 
+def translate_options(run): # `None`: those of every method
+    "Options of `translate` for the command line"
+    functions = [translate_of(run)] if run else [module_of(name).translate for name in METHODS]
+    out = {k: option for f in functions for k,option in described(f).items()}
+    out['pictures'] = Option(None, str, 'picture files, folders of pictures, files of latents', True)
+    out['out'] = Option('translated', str, 'folder for the results; for a single picture also a file name', False)
+    if 'domains' in out: out['domains'] = out['domains']._replace(kind=list)
+    return out
+
 def save_results(pics, out):
     "One picture under the name of a file"
     if len(pics) != 1: raise ValueError(f'{out} is the name of one file, and there are {len(pics)} pictures: give a folder')
@@ -180,11 +191,8 @@ def translate(words): # of the command line
 
     --out is a folder; for a single picture also a file name."""
     run = next((w for w in words if w[:1] != '-'), None)
-    if run is None: raise ValueError('required: run, pictures')
-    f = translate_of(run)
-    options = described(f) | dict(pictures=Option(None, str, 'picture files, folders of pictures, files of latents', True))
-    options |= dict(out=Option('translated', str, 'folder for the results; for a single picture also a file name', False))
-    if 'domains' in options: options['domains'] = options['domains']._replace(kind=list)
+    if run is None and not {'-h','--help'} & set(words): raise ValueError('required: run, pictures')
+    f,options = translate_of(run) if run else None,translate_options(run)
     o = given(words, options, 'translate', inspect.getdoc(translate), many=('pictures',))
     if 'reference' in o and not Path(o['reference']).exists(): o['reference'] = names(o['reference'])
     out,pictures = o.pop('out', 'translated'),o.pop('pictures')

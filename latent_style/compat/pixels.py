@@ -55,12 +55,14 @@ Without masks= the skip is left out, and faces lose likeness'''.replace('\n', ' 
 
 class OldPixels(OldStarGAN):
     "The original StarGAN v2, on pictures"
-    takes,tile = (*OldStarGAN.takes,'masks'),None
+    takes,tile,masks = (*OldStarGAN.takes,'masks'),None,None
     def with_masks(self, masks): # two tensors (b,1,h,w) in [0,1], or a function of pictures that gives them
         "The same networks, with masks for the high-pass skip"
         new = copy.copy(self)
         new.masks = masks if callable(masks) else lambda x: [m.to(x) for m in masks]
         return new
+
+    def generate(self, x, s): return self.n.G(x, s, self.masks and self.masks(x))
 
     def __call__(self, z, to=None, strength=1., masks=None, **how):
         "Translated pictures"
