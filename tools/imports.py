@@ -10,17 +10,17 @@ from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
 basics
-painted scenes manners codec
+scenes canvas light brushes landscape prints invented painted codec codec_training
 data
 autoencoders
 store encoding pictures translation
 winograd kernels
-models models_style
+models models_style models_pixels
 losses flows
 learner callbacks run
-method health explore film
+method grids health styled explore film
 cyclegan stargan stargan_pixels otcfm
-eval metrics
+eval features metrics
 compare matrix report sweep judge
 compat
 cli demo app
