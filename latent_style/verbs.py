@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXTRA', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'say', 'names', 'encode', 'pack',
-           'method_first', 'train_options', 'method_of_file', 'train', 'every_option', 'plain', 'sweep', 'translate_of',
+           'method_first', 'train_options', 'method_of_file', 'train', 'plain', 'sweep', 'translate_of',
            'translate_options', 'save_results', 'translate', 'plot', 'opened', 'asked', 'evaluate_checkpoints',
            'judging', 'sample', 'export']
 
@@ -15,13 +15,13 @@ from pathlib import Path
 # %% ../nbs/workshop/verbs.ipynb #00000003
 from . import judge
 from .autoencoders import load_codec
-from .basics import nearest
 from .run import checkpoints as older
 from .compat import configs
 from .compat.pixels import write_original
 from .encoding import encode_folder
 from .learner import find_device
-from .method import METHODS, module_of, resolved, takes
+from .forecast import foretold
+from .method import METHODS, module_of, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
 from .run import plot_log, read_config, read_log
@@ -30,9 +30,9 @@ from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep
 
 # %% ../nbs/workshop/verbs.ipynb #00000005
-def say(*words):
+def say(*words, sep=' '):
     "Print, in the first process only"
-    if int(os.environ.get('RANK', 0)) == 0: print(*words, flush=True)
+    if int(os.environ.get('RANK', 0)) == 0: print(*words, sep=sep, flush=True)
 
 def names(text):
     "Words between commas"
@@ -101,7 +101,7 @@ def method_of_file(file):
 
 # %% ../nbs/workshop/verbs.ipynb #0000000b
 EXTRA = dict(config=Option(None, str, 'YAML or JSON file with options; files of other systems are understood', False),
-             dry_run=Option(False, bool, 'print all options and stop', False))
+             dry_run=Option(False, bool, 'print all options and, after three timed steps, how long it takes', False))
 
 def train(words): # of the command line
     """Train a method on a latent store (pixels: on folders of pictures), or go on with a run
@@ -120,17 +120,13 @@ def train(words): # of the command line
         filed = {k: v for k,v in filed.items() if k not in ('n_steps','kimg','images')}
     if notes: say('not needed here or different:\n  ' + '\n  '.join(notes))
     if 'data' not in filed|o: raise ValueError('missing: --data, the folder of a latent store (made by `latent_style encode`)')
-    if dry: return say(as_yaml(dict(method=name) | plain(every_option(module, filed|o))))
+    if dry:
+        text = as_yaml(dict(method=name) | plain(options_of(module.train, filed|o)))
+        return say(text, foretold(module.train, filed|o), sep='\n')
     if notes and 'data' not in o: configs.pack_once(config_file(file, typed=True), filed['data'], file)
     learn = module.train(**(filed|o))
     say(f'step {learn.i} of {learn.n_steps}, run in {learn.path}')
     say(f'next: latent_style translate {learn.path} PICTURES --out FOLDER')
-
-def every_option(module, o):
-    "All options of a training: those given, else the preset's, else the defaults"
-    presets = module.train.presets
-    if o.get('preset') and o['preset'] not in presets: raise ValueError(f"no preset {o['preset']!r}." + nearest(o['preset'], presets))
-    return resolved(inspect.signature(module.train), o, presets.get(o.get('preset'), {}))
 
 def plain(o): return {k: v for k,v in o.items() if k not in ('cbs','evaluate')}
 

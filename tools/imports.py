@@ -21,7 +21,7 @@ learner callbacks run
 method health explore film
 cyclegan stargan stargan_pixels otcfm
 eval metrics
-compare matrix report sweep judge
+compare matrix report sweep judge inspection forecast
 compat
 cli demo app
 __main__'''.strip().splitlines()]
