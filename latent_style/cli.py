@@ -20,6 +20,7 @@ Verb = namedtuple('Verb', 'place about words many', defaults=(False, ()))
 VERBS = {name: Verb(*rest) for name,*rest in [
     ('demo', 'demo:verb', 'train a small model on painted scenes and show its translations', True),
     ('paint', 'painted:paint_folder', 'paint a small world in several manners: pictures for experiments'),
+    ('inspect', 'inspection:inspect', 'look at folders of pictures before training: faults, twins, advice'),
     ('encode', 'verbs:encode', 'encode folders of pictures, one per domain, into a latent store'),
     ('pack', 'verbs:pack', 'pack single latent files into a latent store'),
     ('train', 'verbs:train', 'train a method, or go on with a run', True),

@@ -6,8 +6,8 @@
 __all__ = ['picture_files', 'as_pictures', 'read_cropped', 'pixel_error', 'round_trip', 'score', 'truth_score', 'ssim', 'Table',
            'translations_of', 'truth_table', 'RandomFeatures', 'device_of', 'features_of', 'SqueezeFeatures',
            'unit_taps', 'perceptual_distance', 'as_features', 'cov_root', 'frechet_distance', 'frechet_from_stats',
-           'kid_kernel', 'leave_one', 'jackknife_error', 'kid', 'linear_probe', 'reference_rows', 'report_rows',
-           'nearest_real']
+           'kid_kernel', 'counted', 'leave_one', 'jackknife_error', 'kid', 'linear_probe', 'reference_rows',
+           'report_rows', 'nearest_real']
 
 # %% ../nbs/06_eval.ipynb #00000002
 import csv, io, json, math, warnings
@@ -260,7 +260,7 @@ def perceptual_distance(a, b, # pictures (n,3,h,w) in [-1,1]
                         batch=16):
     "LPIPS-style distance of each pair (n,)"
     a,b = _same(a, b)
-    device = next(iter(net.buffers())).device
+    device = device_of(net)
     parts = zip(a.split(batch), b.split(batch))
     return torch.cat([_distance(net, x.to(device), y.to(device)).cpu() for x,y in parts])
 
@@ -310,17 +310,29 @@ def kid_kernel(x, y): # features (n,d), (m,d)
 
 def _off(k): return (k.sum()-k.diagonal().sum())/(len(k)*(len(k)-1))
 
-def _mmd2(kxx, kyy, kxy): return _off(kxx) + _off(kyy) - 2*kxy.mean()
+def counted(kxy,       # kernel (n,m)
+            same=None):# pairs that show one scene (n,m): they are left out
+    "One for every pair that counts, else zero"
+    return torch.ones_like(kxy) if same is None or same.all() else (~same).to(kxy)
+
+def _mmd2(kxx, kyy, kxy, same=None):
+    w = counted(kxy, same)
+    return _off(kxx) + _off(kyy) - 2*(w*kxy).sum()/w.sum()
 
 # %% ../nbs/06_eval.ipynb #00000045
-def leave_one(kxx, kxy): # kernels (n,n) and (n,m)
+def leave_one(kxx, kxy, same=None): # kernels (n,n) and (n,m); pairs that show one scene (n,m)
     "The part of KID that changes, without x_i, for every i"
-    n,rows = len(kxx),kxx.sum(1)-kxx.diagonal()
-    return (rows.sum()-2*rows)/((n-1)*(n-2)) - 2*(kxy.sum()-kxy.sum(1))/((n-1)*kxy.shape[1])
+    n,rows,w = len(kxx),kxx.sum(1)-kxx.diagonal(),counted(kxy, same)
+    across,pairs = w*kxy,w.sum()-w.sum(1)
+    return (rows.sum()-2*rows)/((n-1)*(n-2)) - 2*(across.sum()-across.sum(1))/pairs.clamp(min=1)
 
-def jackknife_error(*values): # of each set, what comes out without each of its members (n,)
+def jackknife_error(*values,   # of each set, what comes out without each of its members (n,)
+                    same=None):# members of the first two sets that are left out together (n,m)
     "Standard error, from leaving out one at a time"
-    return sum((len(v)-1)*v.var(correction=0) for v in values).sqrt()
+    moves = [(v-v.mean())*((len(v)-1)/len(v))**.5 for v in values]
+    squares = sum(v.square().sum() for v in moves)
+    if same is not None: squares = squares + 2*moves[0]@same.to(moves[0])@moves[1]
+    return squares.clamp(min=0).sqrt()
 
 # %% ../nbs/06_eval.ipynb #00000047
 def _members(subsets, n, size, g):
@@ -328,17 +340,19 @@ def _members(subsets, n, size, g):
     drawn = torch.rand(subsets, n, generator=g, dtype=torch.float64).argsort(1)[:,:size]
     return torch.zeros(subsets, n, dtype=torch.float64).scatter_(1, drawn, 1.)
 
-def _over_subsets(kxx, kyy, kxy, size, subsets, seed):
+def _over_subsets(kxx, kyy, kxy, size, subsets, seed, same=None):
     "KID of each of so many random subsets"
-    g = torch.Generator().manual_seed(seed)
+    g,w = torch.Generator().manual_seed(seed),counted(kxy, same)
     s,t = _members(subsets, len(kxx), size, g),_members(subsets, len(kyy), size, g)
     within = lambda s, k: (((s@k)*s).sum(1)-s@k.diagonal())/(size*(size-1))
-    return within(s, kxx)+within(t, kyy)-2*((s@kxy)*t).sum(1)/size**2
+    across = lambda k: ((s@k)*t).sum(1)
+    return within(s, kxx)+within(t, kyy)-2*across(w*kxy)/across(w).clamp(min=1)
 
 def kid(f1, f2,           # features (n1,d) and (n2,d)
         subsets=100,      # number of random subsets for `mean` and `std`
         subset_size=None, # pictures in a subset; None: half the smaller set, at most 1000
-        seed=0):
+        seed=0,
+        same=None):       # pairs that show one scene (n1,n2): they are left out
     "Unbiased kernel distance `kid`, its 95 % jackknife interval `lo`, `hi`, and `mean`, `std` over random subsets"
     x,y = as_features(f1),as_features(f2)
     n = min(len(x), len(y))
@@ -347,8 +361,9 @@ def kid(f1, f2,           # features (n1,d) and (n2,d)
         raise ValueError(f'KID needs {3 if subset_size else 4} pictures a set and subsets of 2 or more, '
                          f'got sets of {len(x)} and {len(y)}, subset_size {subset_size}')
     kernels = kxx,kyy,kxy = kid_kernel(x, x),kid_kernel(y, y),kid_kernel(x, y)
-    values,value = _over_subsets(*kernels, size, subsets, seed),_mmd2(*kernels).item()
-    error = jackknife_error(leave_one(kxx, kxy), leave_one(kyy, kxy.T)).item()
+    values,value = _over_subsets(*kernels, size, subsets, seed, same),_mmd2(*kernels, same).item()
+    turned = None if same is None else same.T
+    error = jackknife_error(leave_one(kxx, kxy, same), leave_one(kyy, kxy.T, turned), same=same).item()
     return dict(kid=value, lo=value-1.96*error, hi=value+1.96*error, mean=values.mean().item(), std=values.std().item(),
                 n=n, subset_size=size)
 
@@ -375,9 +390,9 @@ def _perceptual(pics, made_from, net):
     if made_from is None or not hasattr(net, 'taps'): return None
     return 0. if pics is made_from else perceptual_distance(pics, made_from, net).mean().item()
 
-def _row(name, pics, ref, net, made_from=None, seed=0):
+def _row(name, pics, ref, net, made_from=None, seed=0, same=None):
     f = features_of(net, pics)
-    k = kid(f, ref, seed=seed)
+    k = kid(f, ref, seed=seed, same=same)
     return dict(row=name, n=len(f), kid=k['kid'], kid_lo=k['lo'], kid_hi=k['hi'], kid_std=k['std'],
                 frechet=frechet_distance(f, ref, warn=False), perceptual=_perceptual(pics, made_from, net))
 
@@ -387,9 +402,10 @@ def reference_rows(source, target, features, # source and target test pictures; 
                    seed=0):
     "The rows that need no method: identity, codec floor, real split, real split through the codec"
     ref = features_of(features, target)
-    def row(name, pics, made_from=None): return _row(name, pics, ref, features, made_from, seed)
+    def row(name, pics, made_from=None, same=None): return _row(name, pics, ref, features, made_from, seed, same)
     rows = [row('identity', source, source)]
-    if codec is not None: rows.append(row('codec floor', round_trip(codec, target), target))
+    own = torch.eye(len(target), dtype=torch.bool)      # no picture is compared with itself
+    if codec is not None: rows.append(row('codec floor', round_trip(codec, target), target, own))
     if target_train is not None:
         order = torch.randperm(len(target_train), generator=torch.Generator().manual_seed(seed))
         real = target_train[order[:len(target)]]
@@ -400,7 +416,7 @@ def reference_rows(source, target, features, # source and target test pictures; 
 # %% ../nbs/06_eval.ipynb #00000053
 def report_rows(source,     # source test pictures (n,3,h,w) in [-1,1], or a folder
                 translated, # their translations: pictures, folder, `translate(source)`, or a dict of such by name
-                target,     # real test pictures of the target domain
+                target,     # real test pictures of the target domain, of other scenes
                 features,   # callable: pictures to features (n,d)
                 codec=None, target_train=None, size=None, seed=0):
     "Every method and every yardstick against the target's test pictures"

@@ -10,24 +10,28 @@ from types import SimpleNamespace
 import torch
 
 # %% ../nbs/workshop/matrix.ipynb #00000003
-from .compare import Judge, same_columns
-from .eval import Table, frechet_distance, kid, linear_probe
-from .features import as_gallery, features_from, in_batches
+from .compare import Judge, cross_probe, same_columns
+from .eval import Table, frechet_distance, kid
+from .features import Scenes, as_gallery, features_from, in_batches
 from .metrics import diversity_of
 
 # %% ../nbs/workshop/matrix.ipynb #00000009
-def _confusion(hung, made, features, batch):
+def _folds(hung, truths):
+    "Dict domain -> fold of the scene of every picture"
+    scenes,numbers,same = Scenes(),{},None
+    for d,g in hung.items():
+        numbers[d] = scenes.numbers(g, same)
+        if truths and not g.files: same = numbers[d]
+    return {d: scenes.fold(v) for d,v in numbers.items()}
+
+def _confusion(hung, made, features, batch, truths):
     "What a linear classifier of all domains takes pictures for, in shares; it never saw the scene it is asked about"
-    domains,feats = list(hung),[g.features(features) for g in hung.values()]
-    def fit(part):
-        seen = [v[torch.arange(len(v)) % 2 != part] for v in feats]
-        return linear_probe(torch.cat(seen), torch.cat([torch.full((len(v),), j) for j,v in enumerate(seen)]))
-    probes = [fit(part) for part in (0,1)]
-    def call(v): return torch.where(torch.arange(len(v)) % 2 == 0, probes[0](v), probes[1](v))
-    def share(votes): return {d: (votes == j).double().mean().item() for j,d in enumerate(domains)}
-    said = {}
-    for (_,b),pics in made.items(): said.setdefault(b, []).append(call(features_from(pics, features, batch=batch)))
-    real = [dict(pictures=f'real {d}', **share(call(v))) for d,v in zip(domains, feats)]
+    folds,feats = _folds(hung, truths),{d: g.features(features) for d,g in hung.items()}
+    probe,said = cross_probe(list(feats.values()), list(folds.values())),{}
+    def share(votes): return {d: (votes == j).double().mean().item() for j,d in enumerate(hung)}
+    for (a,b),pics in made.items():
+        said.setdefault(b, []).append(probe(features_from(pics, features, batch=batch), folds[a]))
+    real = [dict(pictures=f'real {d}', **share(probe(v, folds[d]))) for d,v in feats.items()]
     return Table(real + [dict(pictures=f'translated to {b}', **share(torch.cat(v))) for b,v in said.items()])
 
 def _squares(rows, domains):
@@ -58,7 +62,7 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
         r,singles[a,b] = judge.row('translated', made[a,b])
         rows += [dict(source=a, target=b, **r) for r in [r,*judge.yardsticks()]]
         about = judge.about
-    return SimpleNamespace(tables=_squares(rows, list(hung)), confusion=_confusion(hung, made, features, batch),
+    return SimpleNamespace(tables=_squares(rows, list(hung)), confusion=_confusion(hung, made, features, batch, truths),
                            rows=same_columns(rows), singles=singles, pictures=made,
                            sources={d: g.x for d,g in hung.items()}, about=about)
 
@@ -91,10 +95,12 @@ def protocol(answer,     # function (pictures (n,3,h,w), source, target, number 
     "Table with `lpips` (distance of answers), `fid`, `kid` for every pair of domains, and their means"
     src,real = (_galleries(p, size, batch, cache) for p in (sources,train))
     per,out = perceptual if perceptual is not None else features,[]
+    scenes = Scenes()
     for a,b in pairs or [(a,b) for b in real for a in src if a != b]:
         many = torch.stack([answer(src[a].x, a, b, j) for j in range(k)])
+        same = scenes.numbers(src[a]).repeat(k)[:,None] == scenes.numbers(real[b])
         f,known = features_from(many.flatten(0,1), features, batch=batch),real[b].features(features)
         row = dict(source=a, target=b, answers=k, n=len(f))
         if k > 1 and hasattr(per, 'taps'): row['lpips'] = diversity_of(many, per).mean().item()
-        out.append(row | dict(fid=frechet_distance(f, known, warn=False), kid=kid(f, known)['kid']))
+        out.append(row | dict(fid=frechet_distance(f, known, warn=False), kid=kid(f, known, same=same)['kid']))
     return Table([*out, _mean_line(out, k)])

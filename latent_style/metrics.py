@@ -10,7 +10,7 @@ __all__ = ['clip_content', 'clip_style', 'clip_direction', 'self_similarity', 's
 import torch, torch.nn.functional as F
 
 # %% ../nbs/workshop/metrics.ipynb #00000003
-from .eval import as_features, unit_taps
+from .eval import as_features, device_of, unit_taps
 
 # %% ../nbs/workshop/metrics.ipynb #00000009
 def _mean_direction(f): return F.normalize(F.normalize(as_features(f), dim=1).mean(0), dim=0)
@@ -48,13 +48,15 @@ def cmmd(f1, f2,     # unit vectors of CLIP (n1,d) and (n2,d)
 
 # %% ../nbs/workshop/metrics.ipynb #00000012
 def prdc(real, fake, # features (n,d) and (m,d)
-         k=5):       # neighbours
+         k=5,        # neighbours
+         same=None): # pairs that show one scene (n,m): they are not neighbours
     "Precision, recall, density, coverage"
     real,fake = as_features(real),as_features(fake)
     if min(len(real), len(fake)) <= k:
         raise ValueError(f'k={k} neighbours need more than {k} pictures a set, got {len(real)} and {len(fake)}')
     radius = lambda x: torch.cdist(x, x).kthvalue(k+1, dim=1).values              # the nearest is the picture itself
     far,reach = torch.cdist(real, fake),radius(real)
+    if same is not None: far = far.masked_fill(same, torch.inf)
     inside = far <= reach[:,None]
     mean = lambda v: v.double().mean().item()
     return dict(precision=mean(inside.any(0)), recall=mean((far <= radius(fake)).any(1)),
@@ -73,7 +75,7 @@ def diversity_of(groups, # (k,n,3,h,w): k answers to each of n sources
     k,n = groups.shape[:2]
     if k < 2: raise ValueError(f'diversity needs two answers or more to each source, got {k}')
     i,j = torch.triu_indices(k, k, 1)
-    device = next(iter(net.buffers())).device
+    device = device_of(net)
     def spread(answers):
         taps = unit_taps(net, answers.to(device))
         return sum(((t[i]-t[j]).square()*w.to(t)).sum(1).mean((1,2)) for t,w in zip(taps, net.heads)).mean().cpu()

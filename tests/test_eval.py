@@ -1,5 +1,6 @@
 "Evaluation from end to end: real processes, one cache, every direction"
 import csv, json, os, shutil, subprocess, sys
+from functools import partial
 
 import numpy as np, pytest, torch
 from safetensors.torch import load_file
@@ -14,7 +15,8 @@ ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
 def pictures(tmp_path_factory):
     "Test pictures of three manners; the n-th of each shows the same scene"
     from latent_style.data import save_picture
-    from latent_style.painted import paint, paint_scenes
+    from latent_style.painted import paint
+    from latent_style.scenes import paint_scenes
     folder,scenes = tmp_path_factory.mktemp('eval'),paint_scenes(8, seed=3)
     for m in ('photo','impressionist','swirl'):
         for i,p in enumerate(paint(scenes, m, 64)): save_picture(p, folder/'test'/m/f'{i:02d}.png')
@@ -90,3 +92,36 @@ def test_several_answers(pictures, run):
                     out=pictures/'answers', notes=dict(run=note_of(run)))
     values = json.loads((pictures/'answers/LPIPS_00002_latent.json').read_text())
     assert len(values) == 7 and values['LPIPS_latent/mean'] >= 0
+
+def test_device_reaches_every_net(pictures, run, monkeypatch):
+    "Whatever verb, every net that has a name goes where the translators are"
+    from latent_style import features
+    from latent_style.cli import main
+    from latent_style.eval import RandomFeatures
+    moved = []
+    class Noted(RandomFeatures):
+        "Notes where it is asked to go"
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+        def to(self, device):
+            moved.append((self.name, str(device)))
+            return self
+        def forward(self, x):
+            last = self.taps(x)[-1].flatten(2)
+            return last.transpose(1, 2) if self.name == 'dino' else last.mean(2)
+    for name in ('random','alex','clip','dino'): monkeypatch.setitem(features.NETS, name, partial(Noted, name))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(pictures/'home'))
+    test,all_nets = pictures/'test','--perceptual alex --clip clip --tokens dino'.split()
+    one_way,every_way = ['--source', test/'photo', '--target', test/'swirl'],['--source', test]
+    calls = {('evaluate', *one_way, *all_nets): 4, ('evaluate-checkpoints', *one_way, *all_nets): 4,
+             ('evaluate-all', *every_way, *all_nets): 4,
+             ('evaluate-one', '--picture', test/'photo/00.png', *all_nets): 3,
+             ('evaluate-styles', *every_way, '--target', test, '--answers', 2, '--perceptual', 'alex'): 2}
+    for (verb,*words),nets in calls.items():
+        moved.clear()
+        common = ['--device', 'cpu', '--size', 64, '--out', pictures/'devices'/verb]
+        assert main(list(map(str, [verb, run, *words, *common]))) == 0, verb
+        assert len(moved) == nets and {d for _,d in moved} == {'cpu'}, (verb, moved)
+    moved.clear()
+    assert main(['precompute', str(test/'photo'), '--device', 'cpu']) == 0 and moved == [('random','cpu')]

@@ -40,6 +40,7 @@ features metrics
 compare
 matrix
 report sweep
+inspection forecast
 judge
 compat legacy
 public
