@@ -15,13 +15,14 @@ from pathlib import Path
 # %% ../nbs/workshop/verbs.ipynb #00000003
 from . import judge
 from .autoencoders import load_codec
-from .basics import nearest
-from .compat import checkpoints as older, configs
+from .run import checkpoints as older
+from .compat import configs
 from .compat.pixels import write_original
 from .data import save_picture
 from .encoding import encode_folder
 from .learner import find_device
-from .method import METHODS, module_of, resolved, takes
+from .forecast import foretold
+from .method import METHODS, module_of, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
 from .run import plot_log, read_config, read_log
@@ -29,9 +30,9 @@ from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep
 
 # %% ../nbs/workshop/verbs.ipynb #00000005
-def say(*words):
+def say(*words, sep=' '):
     "Print, in the first process only"
-    if int(os.environ.get('RANK', 0)) == 0: print(*words, flush=True)
+    if int(os.environ.get('RANK', 0)) == 0: print(*words, sep=sep, flush=True)
 
 def names(text):
     "Words between commas"
@@ -49,7 +50,7 @@ def encode(src,             # folder with a folder of pictures for each domain
     bad = f"; {len(report['bad'])} bad pictures left out" if report['bad'] else ''
     say(f'{dst}: ' + ', '.join(f'{d} {n}' for d,n in report['domains'].items()) + bad)
 
-# %% ../nbs/workshop/verbs.ipynb #8170d56b
+# %% ../nbs/workshop/verbs.ipynb #00000008
 @takes(pack_latents)
 def pack(src,         # folder with a folder of .pt or .npy files for each domain
          dst,         # the latent store
@@ -60,14 +61,14 @@ def pack(src,         # folder with a folder of .pt or .npy files for each domai
     codec = SD15 if codec.lower() == 'sd15' else codec
     say(f'{dst}: ' + ', '.join(f'{d} {n}' for d,n in pack_latents(src, dst, codec, scaled, **kwargs).items()))
 
-# %% ../nbs/workshop/verbs.ipynb #0000000a
+# %% ../nbs/workshop/verbs.ipynb #0000000b
 def _peek(words, name):
     "The value of one option before all are known"
     p = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     p.add_argument(f'--{name}')
     return getattr(p.parse_known_args(words)[0], name)
 
-# %% ../nbs/workshop/verbs.ipynb #480ce9f9
+# %% ../nbs/workshop/verbs.ipynb #0000000c
 def method_first(words):
     "`cyclegan data/latents ...` as the name of the method, and words with `--data data/latents`"
     start = next((i for i,w in enumerate(words) if w[:1] == '-'), len(words))
@@ -76,13 +77,13 @@ def method_first(words):
     if len(first) > 1: raise ValueError(f'{" ".join(first)}: one folder of latents is expected here')
     return name,['--data', first[0], *rest] if first else rest
 
-# %% ../nbs/workshop/verbs.ipynb #4b0b7089
+# %% ../nbs/workshop/verbs.ipynb #0000000d
 def train_options(module):
     "Options of a method's `train` for the command line, where the data may be named in a file"
     out = described(module.train)
     return out | dict(data=out['data']._replace(needed=False))
 
-# %% ../nbs/workshop/verbs.ipynb #5feb4c39
+# %% ../nbs/workshop/verbs.ipynb #0000000e
 def _file_options(file, options, path=None):
     "What a configuration file asks for, and notes about what has no meaning here"
     if file is None: return {},[]
@@ -97,7 +98,7 @@ def _file_options(file, options, path=None):
     notes = {'method','codec'} if 'method' in found else set()
     return from_file({k: v for k,v in config_file(file).items() if k not in notes}, options, file),[]
 
-# %% ../nbs/workshop/verbs.ipynb #eb9b4213
+# %% ../nbs/workshop/verbs.ipynb #0000000f
 def method_of_file(file):
     "The method that a configuration file is for"
     if file is None: return 'cyclegan'
@@ -105,18 +106,15 @@ def method_of_file(file):
     if configs.is_foreign(found): return configs.in_our_words(found, file)[0]
     return found.get('method', 'cyclegan')
 
-# %% ../nbs/workshop/verbs.ipynb #0000000b
+# %% ../nbs/workshop/verbs.ipynb #00000010
 EXTRA = dict(config=Option(None, str, 'YAML or JSON file with options; files of other systems are understood', False),
-             dry_run=Option(False, bool, 'print all options and stop', False))
+             dry_run=Option(False, bool, 'print all options and, after three timed steps, how long it takes', False))
 
 LENGTHS = 'n_steps','kimg','images'        # three ways to say how long: the command line's wins
 
 def every_option(module, o):
-    "All options of a training, with one length: those given, else the preset's, else the defaults"
-    presets = module.train.presets
-    name = o.get('preset')
-    if name and name not in presets: raise ValueError(f'no preset {name!r}.' + nearest(name, presets))
-    out = resolved(inspect.signature(module.train), o, presets.get(name, {}))
+    "All options of a training, with one length: those given, else the preset's, else the run's, else the defaults"
+    out = options_of(module.train, o)
     if out['kimg'] or out['images']: out.pop('n_steps')
     return out
 
@@ -124,7 +122,7 @@ def plain(o):
     "The options that text can say"
     return {k: v for k,v in o.items() if k not in ('cbs','evaluate')}
 
-# %% ../nbs/workshop/verbs.ipynb #112a534b
+# %% ../nbs/workshop/verbs.ipynb #00000011
 def train(words): # of the command line
     """Train a method on a latent store (pixels: on folders of pictures), or go on with a run
 
@@ -142,13 +140,15 @@ def train(words): # of the command line
     if notes: say('not needed here or different:\n  ' + '\n  '.join(notes))
     if 'data' not in filed|o:
         raise ValueError('missing: --data, the folder of a latent store (made by `latent_style encode`)')
-    if dry: return say(as_yaml(dict(method=name) | plain(every_option(module, filed|o))))
+    if dry:
+        text = as_yaml(dict(method=name) | plain(every_option(module, filed|o)))
+        return say(text, foretold(module.train, filed|o), sep='\n')
     if notes and 'data' not in o: configs.pack_once(config_file(file, typed=True), filed['data'], file)
     learn = module.train(**(filed|o))
     say(f'step {learn.i} of {learn.n_steps}, run in {learn.path}')
     say(f'next: latent_style translate {learn.path} PICTURES --out FOLDER')
 
-# %% ../nbs/workshop/verbs.ipynb #0000000e
+# %% ../nbs/workshop/verbs.ipynb #00000014
 def _sweep_table(text, options):
     "Which runs: YAML or a file of it, with values of the options' kinds"
     import yaml
@@ -161,7 +161,7 @@ def _sweep_table(text, options):
     if isinstance(over, list): return [{k: typed(k, v) for k,v in o.items()} for o in over]
     return {k: [typed(k, v) for v in vs] if isinstance(vs, list) else vs for k,vs in over.items()}
 
-# %% ../nbs/workshop/verbs.ipynb #f47c3b06
+# %% ../nbs/workshop/verbs.ipynb #00000015
 def sweep(words): # of the command line
     """Train many runs that differ in some options; call again to go on
 
@@ -179,7 +179,7 @@ def sweep(words): # of the command line
     table = run_sweep(module_of(name).train, o.pop('data'), path, over, keys=names(o.pop('keys', '')), **o)
     say(table, f'\nwritten to {path}/sweep.csv')
 
-# %% ../nbs/workshop/verbs.ipynb #00000010
+# %% ../nbs/workshop/verbs.ipynb #00000017
 def _is_run(path):
     "Is it a run folder? `False`: a checkpoint file"
     if Path(path).is_file(): return False
@@ -192,7 +192,7 @@ def translate_of(run):
     if not _is_run(run): return older.translate
     return module_of(read_config(run).get('method', 'cyclegan')).translate
 
-# %% ../nbs/workshop/verbs.ipynb #0f5261ec
+# %% ../nbs/workshop/verbs.ipynb #00000018
 def translate_options(run): # `None`: those of every method
     "Options of `translate` for the command line"
     functions = [translate_of(run)] if run else [module_of(name).translate for name in METHODS]
@@ -202,14 +202,14 @@ def translate_options(run): # `None`: those of every method
     if 'domains' in out: out['domains'] = out['domains']._replace(kind=list)
     return out
 
-# %% ../nbs/workshop/verbs.ipynb #065304a4
+# %% ../nbs/workshop/verbs.ipynb #00000019
 def save_results(pics, out):
     "One picture under the name of a file"
     if len(pics) != 1:
         raise ValueError(f'{out} is the name of one file, and there are {len(pics)} pictures: give a folder')
     save_picture(pics[0], out)
 
-# %% ../nbs/workshop/verbs.ipynb #ee10ff28
+# %% ../nbs/workshop/verbs.ipynb #0000001a
 def translate(words): # of the command line
     """Translate pictures of any size with a trained run, or with a checkpoint file of another system
 
@@ -226,7 +226,7 @@ def translate(words): # of the command line
     if one: save_results(pics, out)
     say(out if one else f'{len(pics)} pictures in {out}')
 
-# %% ../nbs/workshop/verbs.ipynb #00000013
+# %% ../nbs/workshop/verbs.ipynb #0000001d
 def plot(run,          # run folder
          save:str=None,# picture file; `None`: losses.png in the run folder
          x='kimg'):    # key of the horizontal axis
@@ -239,7 +239,7 @@ def plot(run,          # run folder
     plot_log(rows, x=x, save=file)
     say(file)
 
-# %% ../nbs/workshop/verbs.ipynb #0f07ecbc
+# %% ../nbs/workshop/verbs.ipynb #0000001e
 RUNS = dict(runs=Option(None, str, 'run folders, or checkpoint files of other systems', True),
             step=Option(None, int, 'of the checkpoints; `None`: the best, or else the newest', False),
             domains=Option(None, list, 'names of the domains of a checkpoint file', False),
@@ -255,7 +255,7 @@ def opened(runs, step=None, domains=None, device=None):
     called = dict(zip(judge.short_names(runs), runs))
     return {k: load(r) for k,r in called.items()},{k: judge.note_of(r, step) for k,r in called.items()}
 
-# %% ../nbs/workshop/verbs.ipynb #ced108b5
+# %% ../nbs/workshop/verbs.ipynb #0000001f
 def asked(f, words, runs=RUNS):
     "Runs and options of a judging verb; what a function must be given is an option too, `--source FOLDER`"
     name = f.__name__.replace('_', '-')
@@ -266,7 +266,7 @@ def asked(f, words, runs=RUNS):
     if missing: raise ValueError(f'{name}, missing: {", ".join(missing)}')
     return o
 
-# %% ../nbs/workshop/verbs.ipynb #d511c88d
+# %% ../nbs/workshop/verbs.ipynb #00000020
 def judging(f): # a function of `judge`
     "The verb of a function that judges translators"
     def verb(words):
@@ -283,7 +283,7 @@ evaluate_all = judging(judge.evaluate_all)
 evaluate_one = judging(judge.evaluate_one)
 evaluate_styles = judging(judge.evaluate_styles)
 
-# %% ../nbs/workshop/verbs.ipynb #afb10a16
+# %% ../nbs/workshop/verbs.ipynb #00000021
 def evaluate_checkpoints(words): # of the command line
     "A row for every checkpoint that each run kept"
     o = asked(judge.evaluate_checkpoints, words, {k: RUNS[k] for k in ('runs','device')})
@@ -292,7 +292,7 @@ def evaluate_checkpoints(words): # of the command line
     called = zip(judge.short_names(runs), runs)
     judge.evaluate_checkpoints({k: (load, run) for k,run in called}, **o)
 
-# %% ../nbs/workshop/verbs.ipynb #00000014
+# %% ../nbs/workshop/verbs.ipynb #00000022
 def sample(run,             # run folder, or a checkpoint file of the original StarGAN v2
            src,             # folder of contents, with a folder for each domain
            ref,             # folder of references, likewise
@@ -310,7 +310,7 @@ def sample(run,             # run folder, or a checkpoint file of the original S
     t, = translators.values()
     return draw(judge.drawing(t, run), src, ref, out, n, frames=frames, seed=seed)
 
-# %% ../nbs/workshop/verbs.ipynb #6ffe6f4f
+# %% ../nbs/workshop/verbs.ipynb #00000023
 def export(run,             # run folder of a pixel run
            file,            # such as 100000_nets_ema.ckpt
            ema=True,        # averaged networks; no: those in training, with the discriminator
