@@ -10,10 +10,10 @@ from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
 basics
-painted scenes manners codec
+painted scenes manners codec reading
 data
 autoencoders
-store encoding pictures translation
+store encoding pictures sources translation
 winograd kernels
 models models_style
 losses flows
