@@ -61,16 +61,18 @@ def in_bytes(im,          # Pillow picture
     if im.mode[0] not in 'IF': return im
     a,floats = np.asarray(im).astype(np.float64),im.mode == 'F'
     if not np.isfinite(a).all(): raise ValueError('it has numbers that are not finite')
-    lo,hi = a.min(),a.max()
-    black,white = (0,white) if white and 0 <= lo and hi <= white else black_and_white(lo, hi, floats)
+    least,most = a.min(),a.max()
+    said = bool(white) and 0 <= least and most <= white
+    black,white = (0,white) if said else black_and_white(least, most, floats)
+    usual = (65535,) if im.mode[:2] == 'I;' else (1,255,65535)
     out = Image.fromarray(((a-black)/(white-black)*255).round().clip(0, 255).astype(np.uint8))
-    if white not in (1, 255, 65535) or black or white == 255 and im.mode[:2] == 'I;':
+    if not said and (black or white not in usual):
         out.info['read_as'] = f'{black} to {white}'
-        _tell((black, white), f'{name} has numbers from {lo:g} to {hi:g}: {black} is taken for black and {white} for '
-              'white, here and in every picture whose numbers lie in that range')
+        _tell((black, white), f'{name} has numbers from {least:g} to {most:g}: {black} is taken for black and {white} '
+              'for white, here and in every picture whose numbers lie in that range')
     return out
 
-# %% ../nbs/workshop/reading.ipynb #0000000d
+# %% ../nbs/workshop/reading.ipynb #0000000e
 _spaces = {'RGB': 'RGB', 'GRAY': 'L', 'CMYK': 'CMYK'}
 
 def _palette(mode):
@@ -94,7 +96,7 @@ def to_srgb(profile, # bytes of an ICC profile
     after = np.asarray(ImageCms.applyTransform(before, change)).astype(int)
     return change if abs(after-np.asarray(before.convert('RGB'))).max() > 1 else None
 
-# %% ../nbs/workshop/reading.ipynb #0000000e
+# %% ../nbs/workshop/reading.ipynb #0000000f
 def _colours(im):
     "A picture without palette and transparency"
     if im.has_transparency_data: im = im.convert('RGBA')
@@ -111,7 +113,7 @@ def in_srgb(im,      # Pillow picture of 8 bits
     if im.has_transparency_data: colours.putalpha(im.convert('RGBA').getchannel('A'))
     return colours
 
-# %% ../nbs/workshop/reading.ipynb #00000013
+# %% ../nbs/workshop/reading.ipynb #00000014
 def upright(im): # Pillow picture
     "The picture as it should be seen: 'RGB', or 'RGBA' where it is transparent, 8 bits, sRGB"
     name,white,half = _name(im),_declared(im),_upper_eight(im)
@@ -121,8 +123,8 @@ def upright(im): # Pillow picture
     if 'read_as' in grey.info: out.info['read_as'] = grey.info['read_as']
     most = max(top for _,top in out.getextrema()[:3]) if half else 255
     if 0 < most < 64:
-        _tell('upper eight', f'{name} has 16 bits a channel and uses {(most+1)/256:.0%} of their range, so it is nearly '
-              'black: stretch such pictures before you bring them here, Pillow reads the upper 8 bits alone')
+        _tell('upper eight', f'{name} has 16 bits a channel and uses {(most+1)/256:.0%} of their range, so it is '
+              'nearly black: stretch such pictures before you bring them here, Pillow reads the upper 8 bits alone')
     return out
 
 def on_white(im): # of `upright`
