@@ -99,10 +99,11 @@ def _lengthened(items):
     def longer(s, k):
         parts = Path(s.name).parts
         return '/'.join(above[s.file][-len(parts)-k:-len(parts)] + parts)
-    while len({longer(s, k) for s in files}) < n and k < max(map(len, above.values())): k += 1
+    most = max(map(len, above.values()), default=0)
+    while k < most and len({longer(s, k) for s in files}) < n: k += 1
     return [s if s.file is None else s._replace(name=longer(s, k)) for s in items]
 
-def sources(pictures, # file, folder, 'photos/*.jpg', Pillow picture, tensor, latent (.pt .npy .safetensors), or list
+def sources(pictures, # file, folder, 'photos/*.jpg', Pillow picture, tensor, file of latents, or a list of such
             codec,    # whose latents they may be
             out=None, # folder of the results, in which there are no sources
            ):

@@ -206,12 +206,12 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        made_by=None): # text for what decides about `fn`; None: nothing is taken as done
     "Pictures of any size through `fn`: a list of tensors (3,h,w) on the CPU, with `out` of the files written"
     _check_numbers(size=size, batch=batch, tile=tile)
+    on_latents = fn if tile is None else partial(_in_tiles, fn, tile)
     items = sources(pictures, codec, out)
     n,files = len(items),[None]*len(items) if out is None else result_files(items, out, format)
     made_by = made_by and fingerprint(made_by, getattr(codec, 'id', repr(codec)), size, tile, multiple, scaled)
     todo,there,record = _unfinished(items, files, out, made_by)
     failed = [] if lazy or out is not None else None
-    on_latents = fn if tile is None else partial(_in_tiles, fn, tile)
     def through(run): return _translated(on_latents, codec, run, multiple, scaled)
     def keep(job, y): return y if out is None else _write(job, y, record)
     quiet = not progress or out is None or len(todo) < 2

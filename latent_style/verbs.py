@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EXTRA', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'say', 'names', 'encode', 'pack',
            'method_first', 'train_options', 'method_of_file', 'train', 'every_option', 'plain', 'sweep', 'translate_of',
-           'translate_options', 'save_results', 'translate', 'plot', 'opened', 'asked', 'evaluate_checkpoints',
-           'judging', 'sample', 'export']
+           'translate_options', 'translate', 'plot', 'opened', 'asked', 'evaluate_checkpoints', 'judging', 'sample',
+           'export']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
 import argparse, inspect, os
@@ -16,7 +16,7 @@ from pathlib import Path
 from . import judge
 from .autoencoders import load_codec
 from .basics import nearest
-from .run import checkpoints as older
+from .compat import checkpoints as older
 from .compat import configs
 from .compat.pixels import write_original
 from .encoding import encode_folder
@@ -25,7 +25,7 @@ from .method import METHODS, module_of, resolved, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
 from .run import plot_log, read_config, read_log
-from .data import save_picture
+from .data import domain_folders
 from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep
 
@@ -175,31 +175,22 @@ def translate_of(run):
 def translate_options(run): # `None`: those of every method
     "Options of `translate` for the command line"
     functions = [translate_of(run)] if run else [module_of(name).translate for name in METHODS]
-    out = {k: option for f in functions for k,option in described(f).items()}
+    out = {k: option for f in functions for k,option in described(f, without=('lazy',)).items()}
     out['pictures'] = Option(None, str, 'picture files, folders of pictures, files of latents', True)
-    out['out'] = Option('translated', str, 'folder for the results; for a single picture also a file name', False)
-    if 'domains' in out: out['domains'] = out['domains']._replace(kind=list)
-    return out
-
-def save_results(pics, out):
-    "One picture under the name of a file"
-    if len(pics) != 1: raise ValueError(f'{out} is the name of one file, and there are {len(pics)} pictures: give a folder')
-    save_picture(pics[0], out)
+    return out | dict(out=out['out']._replace(default='translated'))
 
 def translate(words): # of the command line
     """Translate pictures of any size with a trained run, or with a checkpoint file of another system
 
-    --out is a folder; for a single picture also a file name."""
+    --out is a folder; for a single picture also a file name. Call again to go on: what is done is not done again."""
     run = next((w for w in words if w[:1] != '-'), None)
     if run is None and not {'-h','--help'} & set(words): raise ValueError('required: run, pictures')
     f,options = translate_of(run) if run else None,translate_options(run)
     o = given(words, options, 'translate', inspect.getdoc(translate), many=('pictures',))
     if 'reference' in o and not Path(o['reference']).exists(): o['reference'] = names(o['reference'])
     out,pictures = o.pop('out', 'translated'),o.pop('pictures')
-    one = Path(out).suffix.lower() in ('.png','.jpg','.jpeg','.webp','.tif','.bmp')
-    pics = f(o.pop('run'), pictures if len(pictures) > 1 else pictures[0], out=None if one else out, **o)
-    if one: save_results(pics, out)
-    say(f'{len(pics)} pictures in {out}' if not one else out)
+    files = f(o.pop('run'), pictures, out=out, **o)
+    say(out if files == [Path(out)] else f'{len(files)} pictures in {out}')
 
 # %% ../nbs/workshop/verbs.ipynb #00000013
 def plot(run,          # run folder
@@ -270,7 +261,7 @@ def sample(run,             # run folder, or a checkpoint file of the original S
            device:str=None):  # where to compute; `None`: the best there is
     "Sheets of a StarGAN v2: contents x references, styles from noise, there and back, and a film"
     from latent_style.stargan_pixels import sample as draw
-    if domains is None and not _is_run(run): domains = sorted(p.name for p in Path(src).iterdir() if p.is_dir())
+    if domains is None and not _is_run(run): domains = [d.name for d in domain_folders(src)]
     t, = opened([run], step, domains, device)[0].values()
     return draw(judge.drawing(t, run), src, ref, out, n, frames=frames, seed=seed)
 
