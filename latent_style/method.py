@@ -303,6 +303,7 @@ def through(t,         # translator
             o,         # options of translating
             **asked):  # what else `fn` was made from: the name of the domain, a style, ...
     "Pictures through a translator: a list of tensors (3,h,w) in [-1,1], or of the files written"
+    o = {k: p.default for k,p in inspect.signature(translating).parameters.items()} | o
     size,tile = o['size'] or (t.side if t.tile is None else None),t.tile if o['tile'] is None else o['tile']
     how = {k: o[k] for k in ('out','format','batch','lazy','progress')}
     made_by = how['out'] and fingerprint(*t.identity(), o['strength'], o['seed'], asked)
