@@ -6,8 +6,8 @@
 __all__ = ['Part', 'encode_folder']
 
 # %% ../nbs/workshop/encoding.ipynb #00000002
-import hashlib, json, shutil
-from collections import namedtuple
+import hashlib, json, os, shutil
+from collections import Counter, namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ def _inspect(path, name, size, mode, factor):
     try: im = open_picture(path)
     except Exception as e: return record|dict(bad=f'unreadable: {e.__cause__ or e}'.replace(str(path), name)),None
     pixels = hashlib.blake2b(im.tobytes()+repr(im.size).encode(), digest_size=8).hexdigest()
-    record |= dict(size=list(im.size), pixels=pixels)
+    record |= dict(size=list(im.size), pixels=pixels) | {k: im.info[k] for k in ('read_as',) if k in im.info}
     least = max(8, 4*factor)
     bad = None
     if min(im.size) < least: bad = f'tiny: {im.width}x{im.height}, a side has less than {least} pixels'
@@ -42,11 +42,16 @@ Part = namedtuple('Part', 'file names')   # a file for some latents, and the nam
 def _digest(*what):
     return hashlib.blake2b(json.dumps(what, default=str).encode(), digest_size=16).hexdigest()
 
+def _hash(path):
+    "Hash of a file; a link that leads nowhere and a file that may not be read become bad pictures later"
+    try: return file_hash(path)
+    except OSError as e: return f'unreadable: {e.strerror}'
+
 def _plan_parts(src, tree, work, batch, key):
     "Domain -> its parts, and domain -> hash of each of its files"
     plan,hashes = {},{}
     for d,names in tree.items():
-        hashes[d] = {name:file_hash(src/d/name) for name in names}
+        hashes[d] = {name:_hash(src/d/name) for name in names}
         few = [names[i:i+batch] for i in range(0, len(names), batch)]
         plan[d] = [Part(work/f'{_digest(key, [(n, hashes[d][n]) for n in some])}.safetensors', some) for some in few]
     return plan,hashes
@@ -124,14 +129,16 @@ def _drop_twins(domains):
 # %% ../nbs/workshop/encoding.ipynb #00000011
 def _sort_out(plan, other):
     "Domain -> entries to keep, and the report"
-    good,bad = {},[]
+    good,bad,ranges = {},[],Counter()
     for domain,parts in plan.items():
         good[domain],wrong = _read_parts(parts)
         bad += [record|dict(domain=domain) for record in wrong]
+        ranges.update(e.record['read_as'] for e in good[domain] if 'read_as' in e.record)
     good,twins = _drop_twins(good)
     bad = [dict(domain=r['domain'], name=r['name'], why=r['bad']) for r in bad+twins]
     bad.sort(key=lambda r: (r['domain'], r['name']))
-    return good,dict(domains={domain:len(good.get(domain, [])) for domain in plan}, bad=bad, not_pictures=other)
+    sizes = {domain:len(good.get(domain, [])) for domain in plan}
+    return good,dict(domains=sizes, bad=bad, not_pictures=other) | (dict(read_as=dict(ranges)) if ranges else {})
 
 def _complain(path, report, skip_bad):
     "Show bad pictures; an error unless they may be skipped"
@@ -166,7 +173,9 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
                  ):
     "Encode a tree of pictures into a latent store; call again to resume. Returns the report"
     src,dst,codec = Path(src),Path(dst),load_codec(codec)
-    tree,other = picture_domains(src)
+    if os.path.realpath(src) == os.path.realpath(dst):
+        raise ValueError(f'{dst} is the folder of the pictures: give another one for their latents')
+    tree,other = picture_domains(src, without=[dst])
     work = dst/'.parts'
     key = [STORE_FORMAT, codec.id, getattr(codec,'tile',0), codec.dtype, size, mode, sample, seed, dtype]
     plan,hashes = _plan_parts(src, tree, work, batch, key)

@@ -15,7 +15,7 @@ import torch
 # %% ../nbs/workshop/judge.ipynb #00000003
 from .compare import (Judge, checkpoint_curve, compare, distinct_codecs, judge_one, pictures_of,
                                   same_but_seed)
-from .data import generator, save_picture
+from .data import domain_folders, generator, save_picture
 from .eval import Table, picture_files, read_cropped
 from .features import (Gallery, Moments, as_gallery, codec_key, features_from, in_batches, net_from,
                                    without_suffix)
@@ -87,8 +87,7 @@ def _own_folder(out, name, translators):
 
 def _domains_in(folder):
     "Domain -> folder"
-    if not Path(folder).is_dir(): raise ValueError(f'{folder}: there is no such folder')
-    return {p.name: p for p in sorted(Path(folder).iterdir()) if p.is_dir()}
+    return {d.name: d for d in domain_folders(folder)}
 
 # %% ../nbs/workshop/judge.ipynb #00000012
 def _judge(translators, to, source, target, spare, truth, n, nets, size, cache, seed, notes):

@@ -24,7 +24,7 @@ from fastcore.meta import delegates
 from .basics import nearest
 from .autoencoders import load_codec
 from .store import open_store
-from .translation import translate_pictures
+from .translation import fingerprint, translate_pictures
 from .learner import EMA, Learner, Schedule, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
 from .run import (Checkpoint, best_checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
@@ -59,7 +59,12 @@ def training(preset:str=None,        # other defaults under a name
 
 def translating(strength=1.,         # 0: the input (through the codec), 1: the full translation
                 size:int=None,       # resize the shorter side to this; `None`: as it is
-                out:str=None,        # folder for the results
+                out:str=None,        # folder for the results; for a single picture also the name of a file
+                format:str=None,     # of the results in a folder: png, jpg, webp, ...; `None`: png
+                batch=8,             # pictures of 256x256 at once, fewer when they are larger
+                tile:int=None,       # side in cells of the pieces of large pictures; 0: whole; `None`: the method's own
+                lazy=False,          # an iterator over pairs of name and result instead of a list
+                progress=True,       # show a bar while files are written
                 seed=0,              # of what a method draws
                 device:str=None,     # where to compute; `None`: the best there is
                 codec=None,          # codec instead of the one in the run's configuration
@@ -257,6 +262,9 @@ class Translator:
         return self
     @property
     def device(self): return next(next(iter(self.nets.values())).parameters()).device
+    def identity(self):
+        "What decides about its translations, besides what is asked of it"
+        return self.nets,getattr(self.codec, 'id', None),self.domains,self.gain
     def index(self, name):
         "Number of a domain; `None` means the last one, and a whole number is taken as it is"
         if name is None: return len(self.domains)-1
@@ -299,10 +307,16 @@ def translator_of(run,     # run folder, learner, or a translator
 def through(t,         # translator
             fn,        # latents -> latents
             pictures,  # whatever `translate_pictures` takes
-            o):        # options of translating
-    "Pictures of any size through a translator: a list of tensors (3,h,w) in [-1,1]"
-    size = o['size'] or (t.side if t.tile is None else None)
-    return translate_pictures(fn, t.codec, pictures, out=o['out'], size=size, tile=t.tile, multiple=t.multiple)
+            o,         # options of translating
+            **asked):  # what else `fn` was made from: the name of the domain, a style, ...
+    "Pictures through a translator: a list of tensors (3,h,w) in [-1,1], or of the files written"
+    o = {k: p.default for k,p in inspect.signature(translating).parameters.items()} | o
+    size,tile = o['size'] or (t.side if t.tile is None else None),t.tile if o['tile'] is None else o['tile']
+    how = {k: o[k] for k in ('out','format','batch','lazy','progress')}
+    made_by = how['out'] and fingerprint(*t.identity(), o['strength'], o['seed'], asked)
+    whole = t.tile is None or not tile
+    return translate_pictures(fn, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
+                              made_by=made_by, **how)
 
 def translate(run,       # run folder, learner, or a translator
               pictures,  # a picture, a tensor, a list, a file, a folder, or a file of latents

@@ -97,6 +97,7 @@ class FlowTranslator(BaseTranslator):
         self.V,self.precision,self.rows = V,precision,0
         self.kinds = KINDS[self.config.get('mode', 'both')]
         self.title = f"OT-CFM, {' and '.join(self.kinds)}"
+    def identity(self): return *super().identity(),self.precision
     def velocity(self, x, t, y):
         "V in the precision asked for; counts the rows that went through it"
         self.rows += len(x)
@@ -267,11 +268,11 @@ def translate(run,             # run folder, or a translator
               clamp:float=None,   # largest absolute value of the latents; `None`: no limit
               precision='fp32',   # of the network: 'fp32' or 'bf16'
               **kwargs):
-    "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
+    "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     t = translator_of(run, kwargs, precision=precision)
     how = dict(mode=mode, source=source, steps=steps, method=method, guidance=guidance, interval=interval, decay=decay,
                clamp=clamp)
-    return through(t, lambda z: t(z, to, kwargs['strength'], **how), pictures, kwargs)
+    return through(t, lambda z: t(z, to, kwargs['strength'], **how), pictures, kwargs, to=to, **how)
 
 # %% ../nbs/05_otcfm.ipynb #00000025
 def generate(run,          # run folder, or a translator, that has learnt flows from noise

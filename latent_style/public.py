@@ -52,7 +52,7 @@ def translate(run,       # run folder, checkpoint file of another system, learne
               pictures,  # a picture, a tensor, a list, a file, a folder, or a file of latents
               to=None,   # name of the domain wanted; `None`: the last one
               **options):# those of the method's own `translate`
-    "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
+    "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     if isinstance(run, (str,Path)) and Path(run).is_file(): from latent_style.compat.checkpoints import translate
     else: from latent_style.method import translate
     return translate(run, pictures, to, **options)

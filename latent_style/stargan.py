@@ -213,7 +213,7 @@ def translate(run,             # run folder, or a translator
               weights=None,    # of several references
               psi=1.,          # truncation: 0 is the mean style of the domain
               **kwargs):
-    "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
+    "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     return in_style(translator_of(run, kwargs), pictures, to, reference, weights, psi, kwargs)
 
 # %% ../nbs/04_stargan_v2.ipynb #46d4b313

@@ -265,6 +265,7 @@ class PixelTranslator(StyleTranslator):
         super().__init__(nets, codec, domains, gain, config)
         self.masks = masks                    # of a high-pass skip: function of pictures -> masks
         self.side,self.multiple = codec.size,2**sum(b.down for b in nets['G'].encode)
+    def identity(self): return *super().identity(),self.masks
     def generate(self, x, s): return self.n.G(x, s, self.masks and self.masks(x))
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000028
@@ -274,7 +275,7 @@ class PixelStarGAN(Styled):
     name,shape,decoupled = 'pixels',SHAPE,False
     bar,sheets = ('d_lat','g_lat','g_lat_sty','g_lat_cyc'),staticmethod(save_sheets)
     def data(self, o):
-        pics = Pictures(o.data, o.domains, o.size, o.crop, o.max_samples, o.seed)
+        pics = Pictures(o.data, o.domains, o.size, o.crop, o.max_samples, o.seed, check='full' if o.check else True)
         o.domains,o.codec = pics.domains,f'pixels-{o.size}'
         return pics
     def place(self, data, device): pass       # pictures stay on the disk
@@ -349,6 +350,7 @@ def train(data,                   # folder with a folder of pictures for each do
           w_map=512,              # width of the mapping network
           crop=.5,                # probability of a random piece instead of the whole square
           workers=2,              # processes that decode pictures; 0: this one
+          check=False,            # decode every picture before the first step; no: leave damaged ones out when drawn
           sample_every=5000,      # steps between sample grids, the original's; 0: none
           n_samples=5,            # contents and references of a sample grid, as on latents
           ckpt_every=10_000,      # steps between checkpoints, the original's
@@ -370,7 +372,7 @@ def translate(run,             # run folder, or a translator
               psi=1.,          # truncation: 0 is the mean style of the domain
               masks=None,      # of a run with `w_hpf`; `None`: those of the run, where they are `everywhere`
               **kwargs):
-    "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
+    "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     return in_style(translator_of(run, kwargs, masks=masks), pictures, to, reference, weights, psi, kwargs)
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000036

@@ -63,7 +63,7 @@ def copy_heads(new,    # network
 # %% ../nbs/workshop/styled.ipynb #0000000f
 class Styled(Method):
     "What the two games share; `few` gives the samples for looks at a run"
-    averaged,free,decoupled = ('G','F','E'),('health_every','workers'),True
+    averaged,free,decoupled = ('G','F','E'),('health_every','workers','check'),True
     def few(self, data): return list(data)
     def gain(self, o): return getattr(o, 'gain', 1.)
     def optimizers(self, o, nets):
@@ -172,4 +172,4 @@ def in_style(t,         # translator
     latents = None if reference is None else reference_latents(t, reference)
     s = t.style(to, o['seed'], latents, psi)
     if latents is not None: s = mix(s, weights)
-    return through(t, lambda z: t(z, strength=o['strength'], style=s), pictures, o)
+    return through(t, lambda z: t(z, strength=o['strength'], style=s), pictures, o, style=s)

@@ -14,12 +14,13 @@ scenes
 canvas
 landscape light
 brushes prints invented
-painted codec
+painted codec reading
 codec_training
 data
 autoencoders
 store
-encoding translation pictures
+encoding pictures sources
+translation
 winograd
 kernels
 models

@@ -13,7 +13,7 @@ from .flows import load_otcfm
 from .pixels import load_pixels
 from .stargan import load_stargan
 from .tensors import read_checkpoint, some
-from ..translation import translate_pictures
+from ..method import takes, through, translating
 from ..styled import reference_latents
 
 # %% ../../nbs/workshop/compat_checkpoints.ipynb #00000006
@@ -58,33 +58,26 @@ def _asked(t, how):
     return how
 
 # %% ../../nbs/workshop/compat_checkpoints.ipynb #0000000f
-def translate(run,             # checkpoint file, or what `load_checkpoint` returns
-              pictures,        # a picture, a tensor, a list, a file, a folder, or a file of latents
-              to=None,         # name or number of the domain wanted; `None`: the last one
-              out=None,        # folder for the results
-              size=None,       # resize the shorter side to this; `None`: as it is (pixel networks: their own size)
-              seed=0,          # style from noise (StarGAN v2)
-              reference=None,  # style from this picture (StarGAN v2)
-              strength=1.,     # 0: the input (through the codec), 1: the full translation
-              source=None,     # domain of the pictures (OT-CFM)
-              device=None,     # where to compute
-              codec=None,      # instead of the codec that the file names
-              domains=None,    # names of the domains
-              psi=None,        # 0: the mean style of the domain, 1: the style itself (StarGAN v2)
-              steps=None,      # of the solver in each direction (OT-CFM)
-              method=None,     # solver: 'euler', 'midpoint', 'heun', 'rk4' (OT-CFM)
-              guidance=None,   # its scale (OT-CFM)
-              decay=None,      # it falls to 1 on the way (OT-CFM)
-              clamp=None,      # largest absolute value of the latents (OT-CFM)
-              masks=None):     # where the high-pass skip acts (pixel StarGAN v2)
-    "Translate pictures of any size with a checkpoint of another system; returns a list of tensors (3,h,w) in [-1,1]"
-    how = dict(seed=seed, reference=reference, source=source, psi=psi, steps=steps, method=method, guidance=guidance,
-               decay=decay, clamp=clamp, masks=masks)
-    t = load_checkpoint(run, codec, domains) if isinstance(run, (str,Path)) else run
-    if device: t.to(device)
+@takes(translating, but=('ema','step'))
+def translate(run,                # checkpoint file, or what `load_checkpoint` returns
+              pictures,           # a picture, a tensor, a list, a file, a folder, or a file of latents
+              to:str=None,        # name or number of the domain wanted; `None`: the last one
+              reference=None,     # style from this picture (StarGAN v2)
+              source:str=None,    # domain of the pictures (OT-CFM)
+              domains:list=None,  # names of the domains
+              psi:float=None,     # 0: the mean style of the domain, 1: the style itself (StarGAN v2)
+              steps:int=None,     # of the solver in each direction (OT-CFM)
+              method=None,        # solver: 'euler', 'midpoint', 'heun', 'rk4' (OT-CFM)
+              guidance:float=None,# its scale (OT-CFM)
+              decay:bool=None,    # it falls to 1 on the way (OT-CFM)
+              clamp:float=None,   # largest absolute value of the latents (OT-CFM)
+              masks=None,         # where the high-pass skip acts (pixel StarGAN v2)
+              **kwargs):
+    "Translate with a checkpoint of another system: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
+    how = dict(seed=kwargs['seed'], reference=reference, source=source, psi=psi, steps=steps, method=method,
+               guidance=guidance, decay=decay, clamp=clamp, masks=masks)
+    t = load_checkpoint(run, kwargs['codec'], domains) if isinstance(run, (str,Path)) else run
+    if kwargs['device']: t.to(kwargs['device'])
     if t.codec is None: raise ValueError('pictures need a codec: load the checkpoint with codec=')
-    how,tile = _asked(t, how),getattr(t, 'tile', 96)
-    if tile is None: size = size or t.side
-    def go(z): return t(z, to, strength=strength, **how)
-    pieces = dict(tile=tile, multiple=getattr(t, 'multiple', None))
-    return translate_pictures(go, t.codec, pictures, out=out, size=size, **pieces)
+    how = _asked(t, how)
+    return through(t, lambda z: t(z, to, strength=kwargs['strength'], **how), pictures, kwargs, to=to, **how)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from .flags import ORIGINAL_FLAGS, original_training
 from .keys import CYCLEGAN_KEYS, FLOW_KEYS, KEYS, STARGAN_KEYS, entries, notes_of
+from ..data import domain_folders
 from ..run import RENAMED
 from ..store import SD15, open_store, pack_latents
 
@@ -214,7 +215,7 @@ def _flow_folders(c, file):
     "Style -> folder of latents, or of a store"
     root,n = c['data'].get('data_root'),c['data'].get('num_classes') or c['model'].get('num_styles')
     if not root: raise ValueError(f'{file}: the file does not name its latents: data.data_root')
-    dirs = {p.name: p for p in sorted(Path(root).iterdir()) if p.is_dir()} if Path(root).is_dir() else {}
+    dirs = {d.name: d for d in domain_folders(root)} if Path(root).is_dir() else {}
     if not dirs:
         how = f'Encode the pictures first: latent_style encode PICTURES {root} --codec {_flow_vae}'
         raise FileNotFoundError(f'data.data_root: {root}: no folders of latents, one per style. {how}')

@@ -8,6 +8,7 @@ __all__ = ['SCRIPT_FLAGS', 'ORIGINAL_FLAGS', 'renamed', 'original_training', 'or
 # %% ../../nbs/workshop/compat_flags.ipynb #00000002
 import warnings
 from pathlib import Path
+from ..data import domain_folders
 from ..options import config_file
 
 # %% ../../nbs/workshop/compat_flags.ipynb #00000006
@@ -64,7 +65,7 @@ def original_training(o): # flag of the original -> value
 def _check_domains(o):
     "An error if there are not as many folders as domains"
     if 'num_domains' not in o or not Path(o['train_img_dir']).is_dir(): return
-    n = sum(p.is_dir() for p in Path(o['train_img_dir']).iterdir())
+    n = len(domain_folders(o['train_img_dir']))
     if n != int(o['num_domains']):
         raise ValueError(f'--num_domains {o["num_domains"]}: {o["train_img_dir"]} has {n} folders, one for each domain')
 
@@ -119,7 +120,7 @@ def _eval_words(o, rest):
     source,target = _need(o, 'val_img_dir'),_need(o, 'train_img_dir')
     more = ['--size', o['img_size']] if 'img_size' in o else []
     if Path(run).is_file() and '--domains' not in rest:
-        more += ['--domains', ','.join(sorted(p.name for p in Path(target).glob('*') if p.is_dir()))]
+        more += ['--domains', ','.join(d.name for d in domain_folders(target))]
     more += ['--answers', o.get('num_outs_per_domain', '10'), '--out', o.get('eval_dir', 'expr/eval')]
     return ['evaluate-styles', run, '--source', source, '--target', target, *more, *step, *rest]
 

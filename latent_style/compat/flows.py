@@ -12,6 +12,7 @@ from torch import nn
 from safetensors.torch import save_file
 from .tensors import (check_takes, codec_of, domain_number, domains_of, fill, read_checkpoint,
                                          section, tensors_of)
+from ..method import Translator
 from ..models_style import IsoNext, TimeEmbedding
 from ..otcfm import by_inversion
 
@@ -70,22 +71,16 @@ def there_and_back(v,              # velocity v(x,t,y)
     return by_inversion(v, x, pair(y_src), pair(y_trg), n, method, scale=w, decay=decay)
 
 # %% ../../nbs/workshop/compat_flows.ipynb #00000010
-class OldFlow:
+class OldFlow(Translator):
     "A velocity with styles, its codec and its domains: from `source` back to noise and forth to the style wanted"
-    takes,tile,multiple,side = ('source','steps','guidance','decay','clamp','method'),96,None,256
+    takes,side = ('source','steps','guidance','decay','clamp','method'),256
     def __init__(self, V, codec, domains, config=None, what='', **options):
-        self.V,self.codec,self.domains = V,codec,[str(d) for d in domains]
-        self.config,self.what,self.options = config or {},what,options
+        super().__init__(dict(V=V), codec, domains, config=config)
+        self.V,self.what,self.options = V,what,options
 
     def __repr__(self): return f'OldFlow({self.what}; domains {", ".join(self.domains)}; codec {self.codec})'
 
-    @property
-    def device(self): return self.V.input_proj.weight.device
-
-    def to(self, device):
-        for part in (self.V, self.codec):
-            if part is not None: part.to(device)
-        return self
+    def identity(self): return *super().identity(),self.options
 
     def index(self, name):
         "Number of a domain given by name or number; `None` means the last one"

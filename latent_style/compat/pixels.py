@@ -56,6 +56,7 @@ Without masks= the skip is left out, and faces lose likeness'''.replace('\n', ' 
 class OldPixels(OldStarGAN):
     "The original StarGAN v2, on pictures"
     takes,tile,masks = (*OldStarGAN.takes,'masks'),None,None
+    def identity(self): return *super().identity(),self.masks
     def with_masks(self, masks): # two tensors (b,1,h,w) in [0,1], or a function of pictures that gives them
         "The same networks, with masks for the high-pass skip"
         new = copy.copy(self)
