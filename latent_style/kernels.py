@@ -387,14 +387,28 @@ class _StyledMlp(torch.autograd.Function):
         gh,*for_style = _centred_back(g_styled.to(diff.dtype).view(diff.shape), diff, s, scale, ctx.groups)
         return grad.permute(0,3,1,2), gh.permute(0,3,1,2), *for_style, None, *for_inner, *for_outer
 
-# %% ../nbs/workshop/kernels.ipynb #00000032
+# %% ../nbs/workshop/kernels.ipynb #e1a70022
+_PLACES = 2**14     # at once, in a large picture without gradients
+
+def _mlp_in_parts(x, h, scale, shift, groups, inner, inner_bias, outer, outer_bias):
+    "`styled_mlp` without a wide map of the whole"
+    d,s = _centred(_last(h), groups)
+    torch.addcmul(_wide(shift), d, _wide(scale*s), out=d)
+    out = _last(x).clone()
+    for styled,place in zip(d.flatten(0,2).split(_PLACES), out.flatten(0,2).split(_PLACES)):
+        act = F.gelu(torch.addmm(inner_bias, styled.to(inner.dtype), inner.t()))
+        place += torch.addmm(outer_bias, act, outer.t())
+    return out.permute(0,3,1,2)
+
+# %% ../nbs/workshop/kernels.ipynb #0e1a7023
 def styled_mlp(x, h,         # stream and what was seen around each place (b,c,h,w)
                scale, shift, # of the style (b,c)
                groups,       # of the norm
                w1, b1,       # (m,c), (m,)
                w2, b2):      # (c,m), (c,)
     "x + w2·gelu(w1·(scale·norm(h)+shift)+b1) + b2; differentiable once"
-    return _StyledMlp.apply(x, h, scale, shift, groups, *map(_cast, (w1,b1,w2,b2)))
+    way = _StyledMlp.apply if torch.is_grad_enabled() or x[:,0].numel() <= _PLACES else _mlp_in_parts
+    return way(x, h, scale, shift, groups, *map(_cast, (w1,b1,w2,b2)))
 
 # %% ../nbs/workshop/kernels.ipynb #00000036
 def keep_pages():
