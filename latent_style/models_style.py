@@ -10,7 +10,7 @@ __all__ = ['groups_for', 'zero_', 'AdaptiveNorm', 'StyledBlock', 'StyledGenerato
 # %% ../nbs/01a_models_style.ipynb #00000002
 import math
 import torch, torch.nn as nn, torch.nn.functional as F
-from .kernels import ada_act, conv_same, depthwise, styled_mlp, use_fast
+from .kernels import GroupNorm, ada_act, conv_same, depthwise, styled_mlp, use_fast
 from .models import SNConv2d
 
 # %% ../nbs/01a_models_style.ipynb #00000006
@@ -30,7 +30,7 @@ class AdaptiveNorm(nn.Module):
     def __init__(self, n_s, c, norm='in', zero=True):
         super().__init__()
         if norm not in ('in', 'gn'): raise ValueError(f"norm={norm!r}: choose 'in' (instance norm) or 'gn' (groups)")
-        self.norm = nn.InstanceNorm2d(c) if norm == 'in' else nn.GroupNorm(groups_for(c), c, affine=False)
+        self.norm = nn.InstanceNorm2d(c) if norm == 'in' else GroupNorm(groups_for(c), c, affine=False)
         self.fc = nn.Linear(n_s, 2*c)
         if zero: zero_(self.fc)
 
@@ -74,7 +74,7 @@ class StyledBlock(nn.Module):
 
 # %% ../nbs/01a_models_style.ipynb #0000000e
 def _encoder_layer(c_in, width, norm):
-    norm_of = nn.InstanceNorm2d(width, affine=True) if norm == 'in' else nn.GroupNorm(groups_for(width), width)
+    norm_of = nn.InstanceNorm2d(width, affine=True) if norm == 'in' else GroupNorm(groups_for(width), width)
     return [nn.Conv2d(c_in, width, 3, padding=1), norm_of, nn.LeakyReLU(.2)]
 
 class StyledGenerator(nn.Module):
@@ -213,7 +213,7 @@ class AdaGN(nn.Module):
     "scale(s)·groupnorm(x) + shift(s); `proj` may be shared between layers"
     def __init__(self, c, proj):
         super().__init__()
-        self.norm,self.style_proj = nn.GroupNorm(groups_for(c), c, affine=False),proj
+        self.norm,self.style_proj = GroupNorm(groups_for(c), c, affine=False),proj
 
     def factors(self, s):
         "Scale and shift (b,c) of the style, in the precision of the weights"
@@ -275,7 +275,7 @@ class IsoNext(nn.Module):
         def proj(i): return self.shared_mlps[i//3] if shared else style_proj(n_s, dim)
         self.blocks = nn.ModuleList(IsoBlock(dim, proj(i), k, gamma) for i in range(n_blocks))
         last = zero_(nn.Conv2d(dim, c, 3, padding=1))
-        self.output_proj = nn.Sequential(nn.GroupNorm(groups_for(dim), dim), nn.GELU(), last)
+        self.output_proj = nn.Sequential(GroupNorm(groups_for(dim), dim), nn.GELU(), last)
 
     def cond(self, t, y):
         "The condition vector (b,n_s) of times and labels"

@@ -8,6 +8,7 @@ __all__ = ['toom_cook', 'winograd', 'winograd_back', 'pays']
 # %% ../nbs/workshop/winograd.ipynb #00000002
 import math, threading
 from functools import lru_cache
+from itertools import product
 import numpy as np
 import torch, torch.nn.functional as F
 from numpy.polynomial.polynomial import polyfromroots
@@ -56,17 +57,18 @@ def _n_tiles(h, w):
     "How many tiles of 4x4 cover a map"
     return -(-h//4), -(-w//4)
 
-def _framed(x, p, tiles):
-    "`x` (b,h,w,c) in a frame of zeros, `p` at the upper left, as large as the tiles need"
+def _framed(x, top, left, tiles):
+    "`x` (b,h,w,c) in a frame of zeros, `top` above and `left` beside it, as large as the tiles need"
     b,h,w,c = x.shape
     framed = _buffer('framed', x.dtype, b, *(4*n+2 for n in tiles), c)
-    framed[:,:p],framed[:,p+h:],framed[:,p:p+h,:p],framed[:,p:p+h,p+w:] = 0,0,0,0
-    framed[:,p:p+h,p:p+w] = x
+    below,right = top+h,left+w
+    framed[:,:top],framed[:,below:],framed[:,top:below,:left],framed[:,top:below,right:] = 0,0,0,0
+    framed[:,top:below,left:right] = x
     return framed
 
-def _spread(x, p, tiles):
+def _spread(x, top, left, tiles):
     "Tiles of `x` (b,h,w,c) at the 36 points: (36, tiles, c)"
-    framed,c = _framed(x, p, tiles),x.shape[3]
+    framed,c = _framed(x, top, left, tiles),x.shape[3]
     sb,sh,sw,_ = framed.stride()
     out = _buffer('tiles', x.dtype, 6, 6, len(x), *tiles, c)
     out.copy_(framed.as_strided(out.shape, (sh,sw,sb,4*sh,4*sw,1)))
@@ -78,17 +80,28 @@ def _chunks(x, tiles, c_out):
     n = max(1, 2**17//(math.prod(tiles)*max(x.shape[3], c_out)))
     return [slice(i, i+n) for i in range(0, len(x), n)]
 
+def _strips(x, tiles, c_out):
+    "First and last row of tiles of the strips of a map: all rows at once, unless the map is a large one"
+    n = max(1, 2**17//(tiles[1]*max(x.shape[3], c_out)))
+    return [(i, min(i+n, tiles[0])) for i in range(0, tiles[0], n)]
+
+
 # %% ../nbs/workshop/winograd.ipynb #0000000e
 def _convolve(x,     # some samples (b,h,w,c)
               U,     # kernels at the points (36,c,o)
               p,     # width of the frame
-              tiles, # rows and columns of tiles
+              rows,  # first and last row of tiles
+              wide,  # tiles in a row
               out):  # where the outputs go (b,4*rows,4*columns,o)
     "Spread, multiply at the points, carry back"
-    V,(th,tw),o = _spread(x, p, tiles),tiles,U.shape[2]
+    (first,last),o = rows,U.shape[2]
+    tiles = last-first,wide
+    top = 4*first-p                     # the tiles look at the rows from here on; those below 0 are the frame
+    V = _spread(x[:,max(top, 0):4*last+2-p], max(-top, 0), p, tiles)
     products = torch.bmm(V, U, out=_buffer('tiles', x.dtype, 36, V.shape[1], o))
     y = torch.mm(_mats(x.dtype)[0], products.view(36,-1), out=_buffer('spread', x.dtype, 16, V.shape[1]*o))
-    out.view(-1,th,4,tw,4,o).copy_(y.view(4,4,-1,th,tw,o).permute(2,3,0,4,1,5))
+    tiled = out[:,4*first:4*last].view(-1,tiles[0],4,wide,4,o)
+    tiled.copy_(y.view(4,4,-1,*tiles,o).permute(2,3,0,4,1,5))
 
 # %% ../nbs/workshop/winograd.ipynb #d0a512ed
 def winograd(x,   # (b,c,h,w), float32 or float64
@@ -101,7 +114,8 @@ def winograd(x,   # (b,c,h,w), float32 or float64
     tiles = _n_tiles(height, width)
     U = (_mats(x.dtype)[1] @ w.permute(2,3,1,0).reshape(9,-1)).view(36, -1, c_out)
     y = x.new_empty(len(x), *(4*n for n in tiles), c_out)
-    for part in _chunks(x, tiles, c_out): _convolve(x[part], U, p, tiles, y[part])
+    for part,rows in product(_chunks(x, tiles, c_out), _strips(x, tiles, c_out)):
+        _convolve(x[part], U, p, rows, tiles[1], y[part])
     return y[:,:height,:width].permute(0,3,1,2)
 
 # %% ../nbs/workshop/winograd.ipynb #00000011
@@ -125,7 +139,7 @@ def _kernel_grad(g, x, pad):
     g,x = _whole_tiles(g.permute(0,2,3,1), tiles),x.permute(0,2,3,1)
     at_points = x.new_zeros(36, c, g.shape[3])
     for part in _chunks(x, tiles, g.shape[3]):
-        V = _spread(x[part], pad, tiles)
+        V = _spread(x[part], pad, pad, tiles)
         at_points.baddbmm_(V.transpose(1,2), _at_points(g[part], tiles))
     return (_mats(x.dtype)[1].t() @ at_points.view(36,-1)).view(3,3,c,-1).permute(3,2,0,1)
 
