@@ -32,8 +32,7 @@ def described(f,          # function whose arguments are explained by comments
     return out
 
 # %% ../nbs/workshop/options.ipynb #00000009
-WORDS = dict(true=True, yes=True, false=False, no=False)
-WORDS |= {'1': True, '0': False}
+WORDS = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}
 
 def _number(text, kind):
     v = float(text)
@@ -52,16 +51,17 @@ def _parts(text, option):
     first = option.default[0] if option.default else ''
     return tuple(type(first)(w) if isinstance(first, (int,float)) else w for w in words)
 
-WANTED = {bool: 'yes or no', int: 'a whole number', float: 'a number', tuple: 'words or numbers with commas between'}
-WANTED['dtype'] = 'a number format such as float16 or float32'
+WANTED = {bool: 'yes or no', int: 'a whole number', float: 'a number', tuple: 'words or numbers with commas between',
+          'dtype': 'a number format such as float16 or float32'}
 
+# %% ../nbs/workshop/options.ipynb #b4e7b956
 def value(text,    # from the command line or a file
           option,  # `Option`
           name=''):# for the error message
     "The text as a value of the option's kind; `none` is nothing, except where a name is wanted"
     kind = 'dtype' if option.kind.__name__ == 'dtype' else option.kind
-    if isinstance(text, (list,tuple)): text = ','.join(map(str, text)) if kind in (tuple,list) else str(text)
-    text = str(text)
+    several = isinstance(text, (list,tuple)) and kind in (tuple,list)
+    text = ','.join(map(str, text)) if several else str(text)
     if text.lower() in ('none','null') and kind is not str and option.default is None: return None
     try:
         if kind is bool: return WORDS[text.lower()]
@@ -76,21 +76,23 @@ class Parser(argparse.ArgumentParser):
     "An `argparse` parser whose errors are `ValueError`s"
     def error(self, message): raise ValueError(message)
 
+# %% ../nbs/workshop/options.ipynb #f40273ff
 def _shown(option):
     "What the help says"
     if option.default is None or option.needed: return option.says.replace('%', '%%')
-    d = option.default
-    text = ','.join(map(str, d)) if isinstance(d, (tuple,list)) else str(d).removeprefix('torch.')
+    several = isinstance(option.default, (tuple,list))
+    text = ','.join(map(str, option.default)) if several else str(option.default).removeprefix('torch.')
     return f'{option.says} (default: {text})'.replace('%', '%%')
 
-def _add(p, k, option, many):
+def _add(p, name, option, several):
     "One option of a parser"
-    if option.needed: p.add_argument(k, help=_shown(option), nargs='+' if k in many else None)
+    if option.needed: p.add_argument(name, help=_shown(option), nargs='+' if several else None)
     elif option.kind is bool:
-        p.add_argument(f'--{k}', help=_shown(option), nargs='?', const='yes', metavar='yes|no')
-        p.add_argument(f'--no_{k}', dest=k, action='store_const', const='no', help=argparse.SUPPRESS)
-    else: p.add_argument(f'--{k}', help=_shown(option), metavar=option.kind.__name__)
+        p.add_argument(f'--{name}', help=_shown(option), nargs='?', const='yes', metavar='yes|no')
+        p.add_argument(f'--no_{name}', dest=name, action='store_const', const='no', help=argparse.SUPPRESS)
+    else: p.add_argument(f'--{name}', help=_shown(option), metavar=option.kind.__name__)
 
+# %% ../nbs/workshop/options.ipynb #a5afa00f
 def parser(options,  # dict name -> `Option`
            name,     # of the command
            about='', # what it does
@@ -100,7 +102,7 @@ def parser(options,  # dict name -> `Option`
     p = Parser(prog=f'latent_style {name}', description=about, allow_abbrev=False, epilog=debug)
     first = [f'{k} [{k} ...]' if k in many else k for k,option in options.items() if option.needed]
     p.usage = ' '.join(['%(prog)s', *first, '[--option value ...]'])
-    for k,option in options.items(): _add(p, k, option, many)
+    for k,option in options.items(): _add(p, k, option, k in many)
     return p
 
 # %% ../nbs/workshop/options.ipynb #0000000e
@@ -117,6 +119,7 @@ def tidy(words, options):
         out.append(word)
     return out
 
+# %% ../nbs/workshop/options.ipynb #4b20955d
 def given(words,    # of the command line
           options,  # dict name -> `Option`
           name='',  # of the command
@@ -132,6 +135,7 @@ def _no_comments(text):
     "JSON without the comments that some files have, outside of texts"
     return re.sub(r'(?m)^((?:[^"\n]|"(?:\\.|[^"\\\n])*")*?)//.*$', r'\1', text)
 
+# %% ../nbs/workshop/options.ipynb #cece7d72
 def config_file(file,       # .yaml, .yml or .json
                 typed=False):# numbers as numbers and so on, as the file format has it
     "A configuration file as a dict; what is in it stays text"
@@ -143,10 +147,12 @@ def config_file(file,       # .yaml, .yml or .json
         if file.suffix == '.json': found = json.loads(_no_comments(text))
         else: found = yaml.load(text, yaml.SafeLoader if typed else yaml.BaseLoader)     # both make plain data only
     except (ValueError, yaml.YAMLError) as e:
-        raise ValueError(f'{file}: cannot be read as {"JSON" if file.suffix == ".json" else "YAML"}: {e}') from e
+        language = 'JSON' if file.suffix == '.json' else 'YAML'
+        raise ValueError(f'{file}: cannot be read as {language}: {e}') from e
     if not isinstance(found, dict): raise ValueError(f'{file}: expected lines such as "w_cyc: 5"')
     return found
 
+# %% ../nbs/workshop/options.ipynb #3b2df777
 def from_file(found,    # of `config_file`
               options,  # dict name -> `Option`
               file=''): # for the error message
