@@ -61,14 +61,16 @@ def codec_name(spec):
 def check_data(was,    # options of a run: its `codec`, and as `latents` what `identity` gave; older runs lack this
                now,    # the same for the data of today
                place): # the run, for messages
-    "An error if a run would go on with other data; where pictures were only added, it is returned as a text"
+    "An error if a run would go on with other data; what is only worth a note is returned as a text"
     lines,grown = [],[]
     if was.get('latents') and now.get('latents'): lines,grown = _what_differs(was['latents'], now['latents'])
     names = [codec_name(c.get('codec')) for c in (was,now)]
-    if names[0] != names[1]: lines.insert(0, f'codec: {names[0]} in the run, {names[1]} now')
+    if names[0] is not None and names[0] != names[1]: lines.insert(0, f'codec: {names[0]} in the run, {names[1]} now')
     if lines:
         raise ValueError(f'{place} was trained on other data:\n' + '\n'.join(f'  {line}' for line in lines+grown) +
             '\nEncode the pictures as they were then, or say where the latents of that time lie (data=), to go on. '
             f'For a new run that begins with the weights of this one give another path, and init={place}')
+    if now.get('latents') and not was.get('latents'):
+        return f'{place} was begun by an older version, which did not remember its latents; from now on it does'
     if not grown: return None
     return f"{place} goes on with more pictures than it began with: {', '.join(grown)}. They are used from now on"

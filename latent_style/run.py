@@ -5,21 +5,22 @@
 # %% auto #0
 __all__ = ['CLOCK', 'RENAMED', 'read_log', 'curve_groups', 'plot_log', 'atomic_dir', 'nets_of', 'weights', 'training_state',
            'under', 'load_weights', 'load_state', 'todays', 'read_config', 'check_config', 'checkpoints', 'step_folder',
-           'best_checkpoint', 'pick_checkpoint', 'run_options', 'Checkpoint', 'write_checkpoint', 'locked']
+           'best_checkpoint', 'pick_checkpoint', 'run_options', 'Checkpoint', 'write_checkpoint']
 
 # %% ../nbs/workshop/run.ipynb #00000002
-import json, math, os, re, shutil, socket, time
+import json, math, os, re, shutil, warnings
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 # %% ../nbs/workshop/run.ipynb #00000003
 import torch
-from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 from safetensors.torch import load_file, save_file
 
 # %% ../nbs/workshop/run.ipynb #00000004
+from .disk import write_json
+from .identity import check_data
 from .learner import Callback, due
 
 # %% ../nbs/workshop/run.ipynb #00000008
@@ -157,6 +158,15 @@ def load_state(learn, d):
         kept = under(f'cb.{type(cb).__name__}.', d)
         cb.load_state({k: v.to(learn.device) for k,v in kept.items()})
 
+# %% ../nbs/workshop/run.ipynb #d0
+def _keep_data(path, old, new):
+    "Compare the data of a run with those of this call, and remember them and where their codec lies"
+    if note := check_data(old, new, path): warnings.warn(note)
+    now = {k: new[k] for k in ('codec','latents') if k in new}
+    if all(old.get(k) == v for k,v in now.items()): return
+    file = Path(path)/'config.json'
+    write_json(file, json.loads(file.read_text(encoding='utf-8')) | now)
+
 # %% ../nbs/workshop/run.ipynb #00000012
 # presets of each method, old name -> today's
 RENAMED = dict(cyclegan=dict(seed='dense', head='separable'), stargan=dict(seed='blocks4', head='blocks6'),
@@ -193,6 +203,7 @@ def check_config(path,      # run folder
         if was != now and not newer: diff.append(f'  {k}: {was!r} in the run, {now!r} now')
     if diff: raise ValueError(f'{path} holds a run with other options:\n' + '\n'.join(diff) +
                               '\nUse the same options to resume it, or another path for a new run.')
+    _keep_data(path, old, new)
 
 # %% ../nbs/workshop/run.ipynb #00000014
 def checkpoints(path):    # run folder
@@ -281,21 +292,3 @@ def write_checkpoint(learn, folder):
         save_file(weights(learn), tmp/'weights.safetensors', metadata=dict(step=str(learn.i)))
         save_file(training_state(learn), tmp/'state.safetensors')
         (tmp/'state.json').write_text(json.dumps(dict(step=learn.i, seed=learn.seed)))
-
-# %% ../nbs/workshop/run.ipynb #0000001d
-@contextmanager
-def locked(path):    # run folder
-    "Hold a run folder for one training; another one is refused with the name of the process that holds it"
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    lock,owner = FileLock(path/'.lock'),path/'.owner'
-    try: lock.acquire(timeout=0)
-    except Timeout as e:
-        who = owner.read_text(encoding='utf-8') if owner.exists() else 'another process'
-        raise ValueError(f'{path}: {who} is training in this folder. Wait for its end, or give another path') from e
-    try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M')},")
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
