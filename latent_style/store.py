@@ -23,7 +23,7 @@ from .autoencoders import load_codec, standardise
 from .basics import nearest
 from .data import find_files, generator, picture_suffixes
 from .disk import file_hash, locked, replace_file, write_json
-from .gather import Shards, arrive, side_of
+from .gather import Shards, advise, arrive, side_of
 from .identity import digest, fingerprint
 from .samples import Memory, Samples, write_samples
 
@@ -195,6 +195,7 @@ def _flat(store, device):
 
 def _load(store, device):
     "Bring all latents to a device: into one tensor when they have one shape"
+    for s in store.shards: advise(s, in_order=True)
     if store.equal:
         store.flat = _flat(store, device)
         parts = [[z] for z in store.flat.split(store.sizes)]
@@ -211,7 +212,8 @@ def few_shot(n,           # number of samples there are
     "Sorted rows of the samples that are kept, `None` for all"
     k = max_samples.get(domain, -1) if isinstance(max_samples, dict) else max_samples
     if not 0 <= k < n: return None
-    return torch.randperm(n, generator=generator(seed, 0, f'few-shot/{domain}'))[:k].sort()[0].tolist()
+    some = torch.randperm(n, generator=generator(seed, 0, f'few-shot/{domain}'), dtype=torch.int32)[:k]
+    return some.sort()[0].tolist()
 
 # %% ../nbs/workshop/store.ipynb #00000017
 LATENT_SUFFIXES = frozenset({'.pt','.npy'})   # of files that hold one latent
@@ -233,6 +235,7 @@ def _map_shards(folder, index):
             with safe_open(path, 'pt') as f: shards.append(f.get_tensor('latents')) # a view of the mapped file
         except Exception as e: raise ValueError(f'{path}: cannot be read ({e}); encode again') from e
         found = list(shards[-1].shape)
+        advise(shards[-1], in_order=False)
         if found != s['shape']: raise ValueError(f"{path}: holds {found}, index.json says {s['shape']}")
     return shards
 
