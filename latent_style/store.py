@@ -25,7 +25,7 @@ from .data import find_files, generator, picture_suffixes
 from .disk import file_hash, locked, replace_file, write_json
 from .gather import Shards, advise, arrive, side_of
 from .identity import digest, fingerprint
-from .samples import Memory, Samples, write_samples
+from .samples import Memory, Records, write_samples
 
 # %% ../nbs/workshop/store.ipynb #00000009
 STORE_FORMAT,OLDER = 'latent_style/2','latent_style/1'   # the older one has its samples in the index
@@ -77,7 +77,7 @@ def write_domain(dst,                 # folder of the domain
 class Domain:
     "Latents of one domain: memory-mapped shards, or tensors on a device"
     def __init__(self, name, shards,
-                 samples,         # `Samples`: what is known of those that are used
+                 samples,         # `Records`: what is known of those that are used
                  rows=None,       # which latents are used, sorted; `None`: all
                  index=None,      # what index.json says
                  device='cpu', dtype=torch.float32):
@@ -256,7 +256,7 @@ def _open_domain(folder, max_samples, seed):
     n = sum(map(len, shards))
     rows = few_shot(n, folder.name, max_samples, seed)
     # older indices list the samples themselves
-    samples = Samples(index.get('files', folder/'samples.sqlite'), range(n) if rows is None else rows)
+    samples = Records(index.get('files', folder/'samples.sqlite'), range(n) if rows is None else rows)
     return Domain(folder.name, shards, samples, rows, {k: v for k,v in index.items() if k != 'files'})
 
 # %% ../nbs/workshop/store.ipynb #00000018
@@ -288,7 +288,7 @@ def _smallest(store, k):
     domain = min(store, key=lambda d: d.shape[k])
     n = min(range(len(domain.shards)), key=lambda n: domain.shards[n].shape[k+1])
     first = sum(len(s) for s in domain.shards[:n])
-    return f'{domain.name}/{Samples(domain.samples.source, [first], "name")[0]}'
+    return f'{domain.name}/{Records(domain.samples.source, [first], "name")[0]}'
 
 def small_crop(store): # not yet on a device
     "A text that names the picture for which crops are less than half as high or wide as most pictures; else `None`"

@@ -280,6 +280,35 @@ def test_loading_takes_the_memory_that_was_checked(tmp_path):
         assert sum(s.numel()*s.element_size() for d in loaded for s in d.shards) == need
         for d in 'ab': assert torch.equal(mapped[d].take(range(len(mapped[d]))), loaded[d].take(range(len(mapped[d]))))
 
+def test_batches_for_a_gpu_are_gathered_in_pinned_memory(monkeypatch):
+    "A stand-in for the gathered batch notes how it leaves: once, without waiting"
+    said,module = [],import_module('latent_style.gather')
+    class Batch:
+        def to(self, where, **how):
+            said.append((where, how))
+            return self
+    monkeypatch.setattr(module, 'gather_rows', lambda *args: said.append(args[-1]) or Batch())
+    shards,k,gpu = [torch.zeros(4,3,8,8)],torch.tensor([0,0]),torch.device('cuda')
+    module.arrive(shards, k, torch.tensor([1,2]), None, None, gpu, torch.float32)
+    assert said == [True, (gpu, dict(non_blocking=True)), (torch.float32, {})]
+
+@pytest.mark.skipif(not Path('/proc/self/smaps').exists(), reason='needs /proc')
+def test_mapped_shards_are_not_read_ahead(tmp_path):
+    "Flags of the mapping: rr, to be read here and there; sr, from its first to its last byte"
+    _,store = encoded(tmp_path)
+    def flags():
+        found,mine = [],False
+        for line in Path('/proc/self/smaps').read_text().splitlines():
+            if line.startswith('VmFlags:') and mine: found.append(line.split())
+            elif not line.split()[0].endswith(':'): mine = f'{store}/' in line      # a mapping's first line
+        return found
+    opened = open_store(store)
+    assert flags() and all('rr' in f for f in flags())
+    opened.to('cpu', share=0)
+    assert flags() and all('rr' in f for f in flags())
+    before,held = list(opened.shards),opened.to('cpu')
+    assert all('sr' in f for f in flags()) and before and held.flat is not None
+
 def test_one_small_picture_is_named(tmp_path):
     for k,d in enumerate('ab'):
         for i in range(5): picture(tmp_path/'p'/d/f'{i}.png', 10*k+i, size=(40,40) if d+str(i) == 'b4' else (128,96))
