@@ -7,7 +7,7 @@ __all__ = ['adam', 'best_device', 'find_device', 'Callback', 'due', 'autocast', 
            'compile_nets']
 
 # %% ../nbs/02a_learner.ipynb #00000002
-import atexit, copy, functools, signal, threading
+import atexit, copy, functools, os, signal, threading, time
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +15,8 @@ from types import SimpleNamespace
 # %% ../nbs/02a_learner.ipynb #00000003
 import torch
 from accelerate import Accelerator
+from accelerate.state import PartialState
+from accelerate.utils import broadcast, broadcast_object_list
 from fastcore.basics import patch
 
 # %% ../nbs/02a_learner.ipynb #00000004
@@ -54,6 +56,7 @@ def find_device(name=None): # 'cpu', 'cuda', 'cuda:1', 'mps', a `torch.device`; 
 class Callback:
     "Watches a `Learner`. Every method is optional"
     order = 0                           # lower ones are called first
+    measures = False                    # does it call `learn.measure`?
     def setup(self, learn): pass        # the learner was built; nothing is wrapped or compiled yet
     def before_fit(self, learn): pass
     def before_step(self, learn): pass
@@ -68,19 +71,57 @@ def due(i, every):
     return every > 0 and i % every == 0
 
 # %% ../nbs/02a_learner.ipynb #0000000f
-def _average(grads, acc):
-    "Mean of each gradient over the processes, in one message"
-    flat = acc.reduce(torch.cat([g.reshape(-1) for g in grads]), 'mean')
-    for grad,part in zip(grads, flat.split([g.numel() for g in grads])): grad.copy_(part.view(grad.shape))
+def _average(grads, wish, acc):
+    """Mean of each gradient over the processes, in one message
+
+    Its last number, which is returned, is the share of processes that wish to stop."""
+    flat = torch.cat([*(g.reshape(-1) for g in grads), grads[0].new_full((1,), float(wish))])
+    *parts,wishes = acc.reduce(flat, 'mean').split([*(g.numel() for g in grads), 1])
+    for grad,part in zip(grads, parts): grad.copy_(part.view(grad.shape))
+    return wishes.clone()
+
+@torch.no_grad()
+def _as_first(nets):
+    "Give all processes the weights and buffers of process 0, in one message for each type of number"
+    tensors = [v for net in nets for v in (*net.parameters(), *net.buffers())]
+    for kind in dict.fromkeys(v.dtype for v in tensors):
+        same = [v for v in tensors if v.dtype == kind]
+        flat = broadcast(torch.cat([v.reshape(-1) for v in same]))
+        for v,part in zip(same, flat.split([v.numel() for v in same])): v.copy_(part.view(v.shape))
 
 # %% ../nbs/02a_learner.ipynb #00000010
+def _sent(flag):
+    "A function that gives a number from the device; it waits only for what came before the number"
+    if flag.device.type != 'cuda': return flag.item
+    there,mark = flag.to('cpu', non_blocking=True),torch.cuda.Event()
+    mark.record()
+    def get():
+        mark.synchronize()
+        return there.item()
+    return get
+
+# %% ../nbs/02a_learner.ipynb #00000011
+def _join(device, **kw):
+    "accelerate's view of this process: one of several if it was started as one of several"
+    began = PartialState._shared_state.get('device')   # accelerate keeps its first device for good; a learner need not
+    acc = Accelerator(cpu=device.type == 'cpu' and (began is None or began.type == 'cpu'), **kw)
+    started,wrong = int(os.environ.get('WORLD_SIZE', 1)),''
+    if started > acc.num_processes: wrong = 'each of them would train the whole run'
+    elif started > 1 and device.type == 'cpu' and began is not None and began.type != 'cpu':
+        wrong = f'they were joined on {began.type} before'
+    elif started > 1 and device.index is not None and device != acc.device: wrong = f'this one has {acc.device}'
+    if wrong: raise ValueError(f'device={str(device)!r} cannot be shared by the {started} processes that were started: '
+                               f"{wrong}. Leave device out, give device='cpu' to all, or start one process")
+    return acc
+
+# %% ../nbs/02a_learner.ipynb #00000012
 @functools.lru_cache
 def _leave_group_at_exit():
     "Close the group of processes before the interpreter goes: its threads would abort a process that ends around them"
     dist = torch.distributed
     atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
 
-# %% ../nbs/02a_learner.ipynb #00000011
+# %% ../nbs/02a_learner.ipynb #00000013
 def autocast(precision, # 'fp32', 'bf16' or 'fp64'
              device):
     "Function that gives the context of a forward pass in this precision"
@@ -89,7 +130,7 @@ def autocast(precision, # 'fp32', 'bf16' or 'fp64'
                          "fp16 needs a loss scaler shared by all turns of a step; bf16 needs none and is as fast.")
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision=='bf16')
 
-# %% ../nbs/02a_learner.ipynb #00000012
+# %% ../nbs/02a_learner.ipynb #00000014
 class Learner:
     "Nets and optimizers by name, a `step` that uses them, and callbacks that watch"
     def __init__(self,
@@ -112,10 +153,11 @@ class Learner:
         self.n,self.ema,self.opts = SimpleNamespace(**nets),SimpleNamespace(),opts
         self.step,self.batch,self.n_steps,self.seed,self.config = step,batch,n_steps,seed,config or {}
         self.batch_size,self.trackers,self.max_bad = batch_size,trackers,max_bad
-        self.i,self.stop,self.scalars,self.row,self.metrics = 0,False,{},{},{}
+        self.i,self.stop,self.scalars,self.row,self.metrics,self.row_due = 0,False,{},{},{},False
         self.amp = autocast(precision, self.device)
         self.dtype = torch.float64 if precision == 'fp64' else torch.float32
         for net in nets.values(): net.to(self.device, self.dtype).train()
+        if self.world > 1: _as_first(nets.values())
         self.params = {k: [p for g in o.param_groups for p in g['params']] for k,o in opts.items()}
         # tensors that are part of the training state: callbacks and methods may add theirs (a replay buffer, say)
         self.state = {k: torch.zeros((), device=self.device) for k in ('bad','bad_total','bad_run')}
@@ -127,11 +169,12 @@ class Learner:
 
     def _connect(self, device, trackers):
         "Device, and place among the processes"
-        if device is not None: find_device(device)
-        self.acc = Accelerator(cpu=str(device)=='cpu', log_with=trackers, project_dir=self.path)
-        self.device = torch.device(device or self.acc.device)
+        self.device = find_device(device)
+        self.acc = _join(self.device, log_with=trackers, project_dir=self.path)
         self.rank,self.world,self.main = self.acc.process_index,self.acc.num_processes,self.acc.is_main_process
-        if self.world > 1: _leave_group_at_exit()
+        if self.world == 1: return
+        if self.acc.device.type == self.device.type: self.device = self.acc.device
+        _leave_group_at_exit()
 
     def rng(self, stream=''):
         "Generator for this step: a function of (seed, step, stream) alone"
@@ -141,7 +184,22 @@ class Learner:
         "A tensor on the learner's device, floats in the precision of its networks"
         return x.to(self.device, self.dtype if x.is_floating_point() else x.dtype, non_blocking=True)
 
-# %% ../nbs/02a_learner.ipynb #00000013
+# %% ../nbs/02a_learner.ipynb #00000015
+@patch
+def from_first(self:Learner, x):
+    "What process 0 has, in every process"
+    return broadcast_object_list([x])[0] if self.world > 1 else x
+
+@patch
+def measure(self:Learner,
+            numbers): # dict name -> number
+    """Numbers of this step for the log, whose row is due now
+
+    Every process calls it; the log has the numbers of process 0."""
+    self.metrics |= numbers
+    self.row_due = True
+
+# %% ../nbs/02a_learner.ipynb #00000016
 @patch
 def update(self:Learner,
            loss,       # scalar with a graph
@@ -150,11 +208,11 @@ def update(self:Learner,
     "Backward into the named networks only, then step them; skip them together if a gradient is not finite"
     params = [p for k in names for p in self.params[k]]
     for p in params: p.grad = None
-    torch.autograd.backward(loss, inputs=params)
+    with torch.autocast(self.device.type, enabled=False): torch.autograd.backward(loss, inputs=params)
     for p in params:
         if p.grad is None: p.grad = torch.zeros_like(p)   # the same parameters move in every process
     grads = [p.grad for p in params]
-    if self.world > 1: _average(grads, self.acc)
+    if self.world > 1: self.wishes = _average(grads, self.stop, self.acc)
     norm = torch.stack(torch._foreach_norm(grads)).norm()
     bad = self.state['bad'] = torch.maximum(self.state['bad'], (~norm.isfinite()).float())
     if clip: torch._foreach_mul_(grads, (clip/(norm+1e-12)).clamp(max=1.))
@@ -170,22 +228,26 @@ def _move(self:Learner, opt, bad):
         opt.step()
     elif not bad.item(): opt.step()     # an optimizer that cannot skip on the device: ask it
 
-# %% ../nbs/02a_learner.ipynb #0000001b
+# %% ../nbs/02a_learner.ipynb #0000001e
 @contextmanager
 def gently(learn):
     "While inside, the first interrupt asks `learn` to stop after the step; the second one is served at once"
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    asked = []
     def ask(sig, frame):
-        if learn.stop: raise KeyboardInterrupt
+        now = time.monotonic()
+        again = asked and (learn.world == 1 or now-asked[0] > 2)   # a launcher passes on what the terminal has sent too
+        if again: raise KeyboardInterrupt
+        asked.append(now)
         learn.stop = True
     old = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
     try: yield
     finally:
         for sig,handler in old.items(): signal.signal(sig, handler)
 
-# %% ../nbs/02a_learner.ipynb #0000001c
+# %% ../nbs/02a_learner.ipynb #0000001f
 @patch
 def one_step(self:Learner):
     "Fetch, step, count"
@@ -199,17 +261,26 @@ def one_step(self:Learner):
     self('after_step')
 
 @patch
+def _over(self:Learner):
+    "Is it time to leave? Several processes leave together: the wish of one, once all have heard it"
+    if self.world == 1: return self.stop
+    heard,self.heard = self.heard,_sent(self.wishes)
+    if heard is None or not heard(): return False
+    self.stop = True
+    return True
+
+@patch
 def fit(self:Learner):
     "Run from step `learn.i` to `n_steps`"
-    self.stop = False
+    self.stop,self.heard,self.wishes = False,None,torch.zeros(1, device=self.device)
     if self.device.type == 'cpu': keep_pages()      # maps of every step reuse the memory of the last one
     with gently(self):
         self('before_fit')
-        while self.i < self.n_steps and not self.stop: self.one_step()
+        while self.i < self.n_steps and not self._over(): self.one_step()
         self('after_fit')
     return self
 
-# %% ../nbs/02a_learner.ipynb #00000020
+# %% ../nbs/02a_learner.ipynb #00000023
 class Schedule(Callback):
     "Learning rate = base rate x `f(step)`; the one callback that does change the weights"
     order = -10
@@ -223,7 +294,7 @@ class Schedule(Callback):
     def before_step(self, learn):
         for group in self.groups(learn): group['lr'] = group['initial_lr']*self.f(learn.i)
 
-# %% ../nbs/02a_learner.ipynb #00000023
+# %% ../nbs/02a_learner.ipynb #00000026
 class EMA(Callback):
     "Keeps `learn.ema.NAME`, the moving average of the named networks' weights"
     order = -5
@@ -240,7 +311,7 @@ class EMA(Callback):
             torch._foreach_lerp_(list(mean.parameters()), [p.detach() for p in net.parameters()], 1-keep)
             for x,y in zip(mean.buffers(), net.buffers()): x.copy_(y)
 
-# %% ../nbs/02a_learner.ipynb #0000002a
+# %% ../nbs/02a_learner.ipynb #0000002d
 def compile_nets(learn,    # learner
                  *names,   # networks; none named: all
                  **kw):    # options of `torch.compile`

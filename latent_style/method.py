@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['LENGTHS', 'FREE', 'METHODS', 'training', 'translating', 'resolved', 'check_names', 'takes', 'run_so_far', 'Method',
-           'open_data', 'module_of', 'with_defaults', 'watchers', 'build', 'run_training', 'start_from', 'same_domains',
-           'Translator', 'check_strength', 'load_run', 'translator_of', 'through', 'translate', 'closed']
+           'open_data', 'module_of', 'defaults_of', 'with_defaults', 'watchers', 'build', 'run_training', 'start_from',
+           'same_domains', 'Translator', 'check_strength', 'load_run', 'translator_of', 'through', 'translate',
+           'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
 import importlib, inspect, math, os
@@ -26,8 +27,8 @@ from .store import open_store
 from .translation import translate_pictures
 from .learner import EMA, Learner, Schedule, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
-from .run import (Checkpoint, best_checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
-    read_config, run_options)
+from .run import (Checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
+    read_config, run_and_step, run_options)
 
 # %% ../nbs/workshop/method.ipynb #00000007
 def training(preset:str=None,        # other defaults under a name
@@ -37,7 +38,7 @@ def training(preset:str=None,        # other defaults under a name
              batch=8,                # samples in a step, all processes together
              gain=1.,                # networks see `gain` x the codec's latents
              ema=.999,               # decay of the averages of the weights; 0: none
-             init:str=None,          # run folder to start from; it may know other domains
+             init:str=None,          # run folder, or one of its checkpoints, to start from; it may know other domains
              max_samples:int=None,   # few-shot: so many samples per domain, chosen by `seed`
              seed=0,                 # of weights, batches and every other draw
              precision='fp32',       # or 'bf16'
@@ -52,7 +53,7 @@ def training(preset:str=None,        # other defaults under a name
              trackers:str=None,      # for example 'tensorboard'
              progress=True,          # show a bar
              evaluate=None,          # function learner -> dict of numbers for the log, at every sample grid
-             best:str=None,          # key of those numbers whose largest value marks the best checkpoint
+             best:str=None,          # key of those numbers that marks the best checkpoint; '-gap': smaller is better
              cbs=()):                # more callbacks
     "Options of training"
 
@@ -172,17 +173,22 @@ def module_of(name):
     if name not in METHODS: raise ValueError(f'no method {name!r}.' + nearest(name, METHODS))
     return importlib.import_module(METHODS[name])
 
+def defaults_of(name):
+    "Options of a method's `train` with their defaults; none for a method that is not in the table"
+    if name not in METHODS: return {}
+    return {k: p.default for k,p in inspect.signature(module_of(name).train).parameters.items()}
+
 def with_defaults(o):
     "Options of a run, and today's defaults for options that it is too old to know"
-    sig = inspect.signature(module_of(o.method).train)
-    return SimpleNamespace(**{k: p.default for k,p in sig.parameters.items()} | vars(o))
+    return SimpleNamespace(**defaults_of(o.method) | vars(o))
 
 # %% ../nbs/workshop/method.ipynb #00000010
 def watchers(m, o, data, evaluate, cbs):
     "The callbacks of a run"
     out = [Schedule(m.rate(o)), Recorder(o.log_every, lambda learn, means: m.row(learn, o, means)),
            Samples(lambda learn: m.draw(learn, o, data), o.sample_every), Curves(m.panels, draw=m.sheets),
-           Checkpoint(o.ckpt_every, o.keep, o.best, free=FREE|set(m.free)), *m.callbacks(o, data), *cbs]
+           Checkpoint(o.ckpt_every, o.keep, o.best, free=FREE|set(m.free), defaults=defaults_of(m.name)),
+           *m.callbacks(o, data), *cbs]
     if o.ema: out.append(EMA(*m.averaged, decay=o.ema))
     if evaluate: out.append(Evaluate(evaluate, o.sample_every))
     if o.progress: out.append(Progress(list(m.bar)))
@@ -190,6 +196,7 @@ def watchers(m, o, data, evaluate, cbs):
     if o.max_minutes: out.append(MaxTime(o.max_minutes))
     return out
 
+# %% ../nbs/workshop/method.ipynb #f1000010
 def build(m,             # `Method`
           o,             # its options
           evaluate=None, cbs=()):
@@ -215,6 +222,7 @@ def run_training(m,        # `Method`
     evaluate,cbs,o = options.pop('evaluate'),options.pop('cbs'),SimpleNamespace(**options)
     seen = o.images or (o.kimg or 0)*1000
     if seen: o.n_steps = math.ceil(seen/o.batch)
+    o.kimg = o.images = None      # the run folder has the length in steps alone, and can be trained from
     if o.domains is not None: o.domains = [str(d) for d in o.domains]
     for k in ('data','path','init'): setattr(o, k, None if getattr(o, k) is None else str(getattr(o, k)))
     alone = locked(o.path) if int(os.environ.get('RANK', 0)) == 0 else nullcontext()
@@ -223,12 +231,13 @@ def run_training(m,        # `Method`
 # %% ../nbs/workshop/method.ipynb #00000012
 def start_from(m, o, nets, channels):
     "Fill networks from the run `o.init`"
-    old = with_defaults(run_options(o.init, m.name, 'init='))
+    run,step = run_and_step(o.init)
+    old = with_defaults(run_options(run, m.name, 'init='))
     differ = [f'{k}={getattr(old, k, None)!r}' for k in m.shape if getattr(old, k, None) != getattr(o, k)]
     if differ: raise ValueError(f"init={o.init}: its networks have {', '.join(differ)}; give the same options")
     theirs = m.networks(old, channels)
     names = m.begins_with(theirs, old)
-    load_weights(best_checkpoint(o.init)/'weights.safetensors', {names[k]: theirs[k] for k in names})
+    load_weights(pick_checkpoint(run, step)/'weights.safetensors', {names[k]: theirs[k] for k in names})
     with torch.no_grad(): m.adopt(nets, theirs, old, o)
 
 def same_domains(new, old):
