@@ -244,7 +244,7 @@ def check_config(path,          # run folder
         Path(path).mkdir(parents=True, exist_ok=True)
         write_json(Path(path)/'config.json', new)
         return
-    old = usual | read_config(path)
+    old = {k: v for k,v in usual.items() if k in new} | read_config(path)
     diff = []
     for k in sorted((old.keys()|new.keys())-set(free)):
         was,now = old.get(k, '(absent)'),new.get(k, '(absent)')

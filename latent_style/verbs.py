@@ -24,7 +24,7 @@ from .learner import find_device
 from .method import METHODS, module_of, resolved, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
-from .run import plot_log, read_config, read_log
+from .run import plot_log, read_config, read_log, todays
 from .data import save_picture
 from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep
@@ -80,6 +80,11 @@ def train_options(module):
     out = described(module.train)
     return out | dict(data=out['data']._replace(needed=False))
 
+def _filed(file, typed=False):
+    "A configuration file; that of a run, its config.json, in today's names"
+    found = config_file(file, typed)
+    return todays(found) if {'method','codec'} <= found.keys() else found
+
 def _file_options(file, options, path=None):
     "What a configuration file asks for, and notes about what has no meaning here"
     if file is None: return {},[]
@@ -89,13 +94,13 @@ def _file_options(file, options, path=None):
         return o,notes
     if str(found.get('masks') or 'everywhere') != 'everywhere':
         raise ValueError(f'{file}: masks: a file imports nothing; name the function on the command line, --masks module:function')
-    found = {k: v for k,v in config_file(file).items() if k != 'method' and not (k == 'codec' and 'method' in found)}
+    found = {k: v for k,v in _filed(file).items() if k != 'method' and not (k == 'codec' and 'method' in found)}
     return from_file(found, options, file),[]
 
 def method_of_file(file):
     "The method that a configuration file is for"
     if file is None: return 'cyclegan'
-    found = config_file(file, typed=True)
+    found = _filed(file, typed=True)
     if configs.is_foreign(found): return configs.in_our_words(found, file)[0]
     return found.get('method', 'cyclegan')
 
