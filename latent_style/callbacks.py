@@ -84,7 +84,7 @@ class Recorder(Callback):
     def state(self): return {'|'.join(k): v for k,v in self.sums.items()}
     def load_state(self, d): self.sums = {tuple(k.split('|')) if k else (): v for k,v in d.items()}
 
-# %% ../nbs/workshop/callbacks.ipynb #00000010
+# %% ../nbs/workshop/callbacks.ipynb #0000000f
 class Samples(Callback):
     "Every `every` steps, 0: never, save the figure that `draw(learn)` returns as `samples/step_N.png`"
     order = 20
@@ -106,7 +106,7 @@ class Evaluate(Callback):
         if due(learn.i, self.every) or learn.i == learn.n_steps:
             with torch.no_grad(): learn.measure(self.fn(learn))
 
-# %% ../nbs/workshop/callbacks.ipynb #00000011
+# %% ../nbs/workshop/callbacks.ipynb #00000010
 class Curves(Callback):
     "Redraws `losses.png` every `every` seconds at most, and at the end"
     order = 30
@@ -123,7 +123,7 @@ class Curves(Callback):
         if learn.main and learn.path and rows: self.sheets(rows, learn.path)
         self.t = time.monotonic()
 
-# %% ../nbs/workshop/callbacks.ipynb #00000012
+# %% ../nbs/workshop/callbacks.ipynb #00000011
 class Progress(Callback):
     "A bar with the scalars of the last row"
     order = 40

@@ -89,7 +89,7 @@ def _as_first(nets):
         flat = broadcast(torch.cat([v.reshape(-1) for v in same]))
         for v,part in zip(same, flat.split([v.numel() for v in same])): v.copy_(part.view(v.shape))
 
-# %% ../nbs/02a_learner.ipynb #00000010
+# %% ../nbs/02a_learner.ipynb #ec5a5098
 def _sent(flag):
     "A function that gives a number from the device; it waits only for what came before the number"
     if flag.device.type != 'cuda': return flag.item
@@ -100,7 +100,7 @@ def _sent(flag):
         return there.item()
     return get
 
-# %% ../nbs/02a_learner.ipynb #00000011
+# %% ../nbs/02a_learner.ipynb #c6eef18f
 def _join(device, **kw):
     "accelerate's view of this process: one of several if it was started as one of several"
     began = PartialState._shared_state.get('device')   # accelerate keeps its first device for good; a learner need not
@@ -114,14 +114,14 @@ def _join(device, **kw):
                                f"{wrong}. Leave device out, give device='cpu' to all, or start one process")
     return acc
 
-# %% ../nbs/02a_learner.ipynb #00000012
+# %% ../nbs/02a_learner.ipynb #00000010
 @functools.lru_cache
 def _leave_group_at_exit():
     "Close the group of processes before the interpreter goes: its threads would abort a process that ends around them"
     dist = torch.distributed
     atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
 
-# %% ../nbs/02a_learner.ipynb #00000013
+# %% ../nbs/02a_learner.ipynb #00000011
 def autocast(precision, # 'fp32', 'bf16' or 'fp64'
              device):
     "Function that gives the context of a forward pass in this precision"
@@ -130,7 +130,7 @@ def autocast(precision, # 'fp32', 'bf16' or 'fp64'
                          "fp16 needs a loss scaler shared by all turns of a step; bf16 needs none and is as fast.")
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision=='bf16')
 
-# %% ../nbs/02a_learner.ipynb #00000014
+# %% ../nbs/02a_learner.ipynb #00000012
 class Learner:
     "Nets and optimizers by name, a `step` that uses them, and callbacks that watch"
     def __init__(self,
@@ -184,7 +184,7 @@ class Learner:
         "A tensor on the learner's device, floats in the precision of its networks"
         return x.to(self.device, self.dtype if x.is_floating_point() else x.dtype, non_blocking=True)
 
-# %% ../nbs/02a_learner.ipynb #00000015
+# %% ../nbs/02a_learner.ipynb #44e34c33
 @patch
 def from_first(self:Learner, x):
     "What process 0 has, in every process"
@@ -199,7 +199,7 @@ def measure(self:Learner,
     self.metrics |= numbers
     self.row_due = True
 
-# %% ../nbs/02a_learner.ipynb #00000016
+# %% ../nbs/02a_learner.ipynb #00000013
 @patch
 def update(self:Learner,
            loss,       # scalar with a graph
@@ -228,7 +228,7 @@ def _move(self:Learner, opt, bad):
         opt.step()
     elif not bad.item(): opt.step()     # an optimizer that cannot skip on the device: ask it
 
-# %% ../nbs/02a_learner.ipynb #0000001e
+# %% ../nbs/02a_learner.ipynb #0000001b
 @contextmanager
 def gently(learn):
     "While inside, the first interrupt asks `learn` to stop after the step; the second one is served at once"
@@ -247,7 +247,7 @@ def gently(learn):
     finally:
         for sig,handler in old.items(): signal.signal(sig, handler)
 
-# %% ../nbs/02a_learner.ipynb #0000001f
+# %% ../nbs/02a_learner.ipynb #0000001c
 @patch
 def one_step(self:Learner):
     "Fetch, step, count"
@@ -280,7 +280,7 @@ def fit(self:Learner):
         self('after_fit')
     return self
 
-# %% ../nbs/02a_learner.ipynb #00000023
+# %% ../nbs/02a_learner.ipynb #00000020
 class Schedule(Callback):
     "Learning rate = base rate x `f(step)`; the one callback that does change the weights"
     order = -10
@@ -294,7 +294,7 @@ class Schedule(Callback):
     def before_step(self, learn):
         for group in self.groups(learn): group['lr'] = group['initial_lr']*self.f(learn.i)
 
-# %% ../nbs/02a_learner.ipynb #00000026
+# %% ../nbs/02a_learner.ipynb #00000023
 class EMA(Callback):
     "Keeps `learn.ema.NAME`, the moving average of the named networks' weights"
     order = -5
@@ -311,7 +311,7 @@ class EMA(Callback):
             torch._foreach_lerp_(list(mean.parameters()), [p.detach() for p in net.parameters()], 1-keep)
             for x,y in zip(mean.buffers(), net.buffers()): x.copy_(y)
 
-# %% ../nbs/02a_learner.ipynb #0000002d
+# %% ../nbs/02a_learner.ipynb #0000002a
 def compile_nets(learn,    # learner
                  *names,   # networks; none named: all
                  **kw):    # options of `torch.compile`
