@@ -443,7 +443,8 @@ def locked(path):    # run folder
         who = owner.read_text(encoding='utf-8') if owner.exists() else 'another process'
         raise ValueError(f'{path}: {who} is training in this folder. Wait for its end, or give another path') from e
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M')},")
+        who = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M')},"
+        owner.write_text(who, encoding='utf-8')
         yield
     finally:
         owner.unlink(missing_ok=True)
