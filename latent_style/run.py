@@ -8,7 +8,7 @@ __all__ = ['CLOCK', 'FILES', 'RENAMED', 'SMALLER', 'read_log', 'trim_log', 'curv
            'under', 'load_weights', 'load_state', 'todays', 'read_config', 'check_config', 'checkpoints', 'step_folder',
            'read_best', 'best_checkpoint', 'run_and_step', 'pick_checkpoint', 'run_options', 'direction',
            'newest_whole', 'write_checkpoint', 'remove_checkpoint', 'beats', 'prune', 'note_missing', 'way_out',
-           'Checkpoint', 'locked']
+           'Checkpoint', 'remove_unused', 'locked']
 
 # %% ../nbs/workshop/run.ipynb #00000002
 import json, math, os, re, shlex, shutil, socket, time, warnings
@@ -432,10 +432,15 @@ class Checkpoint(Callback):
         self.new = False
 
 # %% ../nbs/workshop/run.ipynb #0000001d
+def remove_unused(path):
+    "Remove a folder that holds nothing but its lock"
+    if {f.name for f in path.iterdir()} <= {'.lock'}: shutil.rmtree(path)
+
 @contextmanager
-def locked(path):    # run folder
+def locked(path):    # run folder; one that is new, and in which nothing comes about, does not stay
     "Hold a run folder for one training; another one is refused with the name of the process that holds it"
     path = Path(path)
+    is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     lock,owner = FileLock(path/'.lock'),path/'.owner'
     try: lock.acquire(timeout=0)
@@ -449,3 +454,4 @@ def locked(path):    # run folder
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+        if is_new: remove_unused(path)
