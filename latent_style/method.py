@@ -24,7 +24,7 @@ from .basics import nearest
 from .autoencoders import load_codec
 from .store import open_store
 from .translation import translate_pictures
-from .learner import EMA, Learner, Schedule, compile_nets, find_device
+from .learner import EMA, Learner, Schedule, arithmetic, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
 from .run import (Checkpoint, best_checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
     read_config, run_options)
@@ -35,6 +35,7 @@ def training(preset:str=None,        # other defaults under a name
              kimg:float=None,        # or in thousands of samples
              images:int=None,        # or in samples
              batch=8,                # samples in a step, all processes together
+             micro_batch:int=None,   # samples that a process holds in its networks at once; `None`: its share
              gain=1.,                # networks see `gain` x the codec's latents
              ema=.999,               # decay of the averages of the weights; 0: none
              init:str=None,          # run folder to start from; it may know other domains
@@ -42,7 +43,9 @@ def training(preset:str=None,        # other defaults under a name
              seed=0,                 # of weights, batches and every other draw
              precision='fp32',       # or 'bf16'
              device:str=None,        # where to compute; `None`: the best there is
-             compile=False,          # `torch.compile` for the networks
+             compile=False,          # `torch.compile` for the networks; in Python also the name of a backend
+             tf32=True,              # float32 on a GPU in TF32: faster, 10 binary digits of 23; never in a step with R1
+             cudnn_benchmark=False,  # let cuDNN look for its fastest way: not the same one in every run
              max_minutes:float=None, # stop earlier, after so many minutes (and resume later)
              log_every=50,           # steps between rows of the log
              sample_every=1000,      # steps between sample grids; 0: none
@@ -69,8 +72,8 @@ def translating(strength=1.,         # 0: the input (through the codec), 1: the 
 # %% ../nbs/workshop/method.ipynb #00000009
 LENGTHS = ('n_steps','kimg','images')       # three ways to say how long; one of them is given
 # options that do not change the weights: a resumed run may have others
-FREE = set('''data path device compile max_minutes log_every sample_every n_samples ckpt_every keep trackers progress
-              best preset init kimg images'''.split())
+FREE = set('''data path device compile tf32 cudnn_benchmark micro_batch max_minutes log_every sample_every n_samples
+              ckpt_every keep trackers progress best preset init kimg images'''.split())
 
 def _preset(name, presets, where):
     "The options behind the name of a preset"
@@ -201,10 +204,10 @@ def build(m,             # `Method`
     if o.init and not checkpoints(o.path): start_from(m, o, nets, codec.channels)
     learn = Learner(nets, m.optimizers(o, nets), m.step(o), m.batches(o, data), o.n_steps, o.path,
                     watchers(m, o, data, evaluate, cbs), o.seed, dict(vars(o), method=m.name), o.precision, o.device,
-                    o.batch, o.trackers)
+                    o.batch, o.trackers, micro_batch=o.micro_batch)
     m.place(data, learn.device)
     learn.codec = codec.to(learn.device)
-    if o.compile: compile_nets(learn)
+    if o.compile: compile_nets(learn, **({} if o.compile is True else dict(backend=o.compile)))
     return learn
 
 def run_training(m,        # `Method`
@@ -218,7 +221,7 @@ def run_training(m,        # `Method`
     if o.domains is not None: o.domains = [str(d) for d in o.domains]
     for k in ('data','path','init'): setattr(o, k, None if getattr(o, k) is None else str(getattr(o, k)))
     alone = locked(o.path) if int(os.environ.get('RANK', 0)) == 0 else nullcontext()
-    with alone: return build(m, o, evaluate, cbs).fit()
+    with alone, arithmetic(o.tf32, o.cudnn_benchmark): return build(m, o, evaluate, cbs).fit()
 
 # %% ../nbs/workshop/method.ipynb #00000012
 def start_from(m, o, nets, channels):
