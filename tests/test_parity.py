@@ -10,16 +10,14 @@ import pytest, torch
 from torch import nn
 
 import textbook
-from latent_style import cyclegan, otcfm, stargan
+from latent_style import cyclegan, otcfm, pairing, stargan, stargan_pixels as pixels
 from latent_style.kernels import plain_kernels
 from latent_style.learner import Learner, adam
 from latent_style.models import PatchDiscriminator, ResnetGenerator
-from latent_style.models_style import DomainDiscriminator, PixelGenerator, StyledGenerator
+from latent_style.models_pixels import PixelGenerator
+from latent_style.models_style import DomainDiscriminator, StyledGenerator
 from latent_style.winograd import pays
-try: from latent_style import stargan_pixels as pixels
-except ImportError: from latent_style import stargan as pixels
 
-pixel_networks = getattr(pixels, 'pixel_networks', None) or pixels.networks
 on_both_networks = pytest.mark.parametrize('plain', [False, True], ids=['own networks','plain networks'])
 by_both_kernels = pytest.mark.parametrize('kernels', [nullcontext, plain_kernels], ids=['fused','layer by layer'])
 
@@ -72,7 +70,7 @@ class Steps:
 
     def ours(self, step, batch, still=()):
         "`still`: networks in which the spectral norm stays as it is"
-        learn = Learner(self.nets, self.opts, step, lambda learn: batch, 3, device='cpu')
+        learn = Learner(self.nets, self.opts, step, lambda learn: batch, 3, precision='fp64', device='cpu')
         for k in still: self.nets[k].eval()
         learn.fit()
 
@@ -191,7 +189,7 @@ def test_stargan_steps(norm, sn, residual, plain):
 def pixel_case(plain):
     torch.manual_seed(0)
     how = dict(width=8, c_max=16, n_s=8, n_z=4, w_map=16)
-    nets = {k: net.double() for k,net in pixel_networks(3, 32, 0, **how).items()}
+    nets = {k: net.double() for k,net in pixels.networks(3, 32, 0, **how).items()}
     x,x_ref,x_ref2 = torch.rand(3, 4, 3, 32, 32, dtype=torch.float64)*2-1
     z,z2 = torch.randn(2, 4, 4, dtype=torch.float64)
     b = pixels.PixelBatch(x, torch.tensor([0,1,2,0]), x_ref, x_ref2, torch.tensor([1,1,0,2]), z, z2)
@@ -254,9 +252,9 @@ def flow_case(plain, shared=True):
     x0,x1 = torch.randn(2, 6, 4, 8, 8, dtype=torch.float64)
     t,y = torch.rand(6, dtype=torch.float64),torch.tensor([0,1,0,1,0,1])
     hidden = torch.tensor([True,False,False,True,False,False])
-    return nets,book_of(nets, plains, plain),(x0, x1, t, *otcfm.flow_labels(y, 'noise', 2), hidden)
+    return nets,book_of(nets, plains, plain),(x0, x1, t, *pairing.flow_labels(y, 'noise', 2), hidden)
 
-def flow_batch(x0, x1, t, y, null, hidden): return otcfm.Batch(x0, x1, t, torch.where(hidden, null, y))
+def flow_batch(x0, x1, t, y, null, hidden): return pairing.Batch(x0, x1, t, torch.where(hidden, null, y))
 
 @on_both_networks
 @by_both_kernels
@@ -269,7 +267,7 @@ def test_otcfm(kernels, shared, plain):
         loss = otcfm.cfm_loss(V, flow_batch(*rows)).mean()
         ours = slope(loss, V)
     want = textbook.flow_loss(book.V, *rows)
-    source,target = (otcfm.flow_labels(torch.tensor(y), 'noise', 2) for y in ([0,1,0,1,0,1],[1,0,1,0,1,0]))
+    source,target = (pairing.flow_labels(torch.tensor(y), 'noise', 2) for y in ([0,1,0,1,0,1],[1,0,1,0,1,0]))
     with torch.no_grad():
         with kernels(): made = otcfm.by_inversion(V, x, source, target, 5, 'euler', scale=2.)
         want_made = textbook.flow_transfer(book.V, x, source[0], *target, 5, 2.)
