@@ -23,17 +23,21 @@ def optional(name,    # of the module, for example 'diffusers.models'
     try: return importlib.import_module(name)
     except ModuleNotFoundError as e:
         package = name.partition('.')[0]
-        if e.name is None or e.name.partition('.')[0] != package: raise   # it is there, and something that it needs is not
+        # another name than the package's own: it is there, and something that it needs is not
+        if e.name is None or e.name.partition('.')[0] != package: raise
         raise ImportError(f"{package} is not installed: pip install 'latent_style[{extra}]'") from e
 
 # %% ../nbs/workshop/basics.ipynb #0000000b
 def moved(module,      # `__name__` of the module that the names have left
           names=None): # dict old name -> 'module:new name'; `None`: the table in `latent_style.compat.imports`
     "A module's `__getattr__` for names that live elsewhere now"
+    def table_for(name):
+        if names is not None: return names
+        if name[:2] == '__': return {}              # Python asks for some of its own: no table need be read
+        return importlib.import_module('latent_style.compat.imports').MOVED.get(module, {})
     def get(name):
-        table = names
-        if table is None and name[:2] != '__': table = importlib.import_module('latent_style.compat.imports').MOVED.get(module, {})
-        if name not in (table or {}): raise AttributeError(f'module {module!r} has no attribute {name!r}')
+        table = table_for(name)
+        if name not in table: raise AttributeError(f'module {module!r} has no attribute {name!r}')
         where,_,new = table[name].partition(':')
         warnings.warn(f'{module}.{name} is {where}.{new or name} now', FutureWarning, stacklevel=2)
         return getattr(importlib.import_module(where), new or name)

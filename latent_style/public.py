@@ -21,6 +21,7 @@ PUBLIC = {
     'evaluate': 'judge', 'evaluate_all': 'judge', 'evaluate_one': 'judge', 'evaluate_styles': 'judge',
 }
 
+# %% ../nbs/workshop/public.ipynb #f31a7e8a
 def public(name):
     "What `latent_style.NAME` is"
     if name in ('train','load_run','translate'): return globals()[name]
@@ -36,6 +37,7 @@ def train(method,     # 'cyclegan', 'stargan', 'pixels' or 'otcfm'
     from latent_style.method import module_of
     return module_of(method).train(data, *args, **options)
 
+# %% ../nbs/workshop/public.ipynb #9cc0f5bc
 def load_run(path,       # run folder, or a checkpoint file of another system
              **options): # of `method.load_run`, or of `compat.checkpoints.load_checkpoint` for a file
     "What translates: a `Translator`"
@@ -45,6 +47,7 @@ def load_run(path,       # run folder, or a checkpoint file of another system
     from latent_style.method import load_run
     return load_run(path, **options)
 
+# %% ../nbs/workshop/public.ipynb #58f15488
 def translate(run,       # run folder, checkpoint file of another system, learner, or a translator
               pictures,  # a picture, a tensor, a list, a file, a folder, or a file of latents
               to=None,   # name of the domain wanted; `None`: the last one

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CLOCK', 'RENAMED', 'read_log', 'curve_groups', 'plot_log', 'atomic_dir', 'nets_of', 'weights', 'training_state',
            'under', 'load_weights', 'load_state', 'todays', 'read_config', 'check_config', 'checkpoints', 'step_folder',
-           'best_checkpoint', 'pick_checkpoint', 'run_options', 'Checkpoint', 'write_checkpoint', 'locked']
+           'best_checkpoint', 'pick_checkpoint', 'run_options', 'Checkpoint', 'write_checkpoint', 'remove_unused',
+           'locked']
 
 # %% ../nbs/workshop/run.ipynb #00000002
 import json, math, os, re, shutil, socket, time
@@ -283,10 +284,15 @@ def write_checkpoint(learn, folder):
         (tmp/'state.json').write_text(json.dumps(dict(step=learn.i, seed=learn.seed)))
 
 # %% ../nbs/workshop/run.ipynb #0000001d
+def remove_unused(path):
+    "Remove a folder that holds nothing but its lock"
+    if {f.name for f in path.iterdir()} <= {'.lock'}: shutil.rmtree(path)
+
 @contextmanager
-def locked(path):    # run folder
+def locked(path):    # run folder; one that is new, and in which nothing comes about, does not stay
     "Hold a run folder for one training; another one is refused with the name of the process that holds it"
     path = Path(path)
+    is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     lock,owner = FileLock(path/'.lock'),path/'.owner'
     try: lock.acquire(timeout=0)
@@ -299,3 +305,4 @@ def locked(path):    # run folder
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+        if is_new: remove_unused(path)

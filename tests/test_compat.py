@@ -327,7 +327,7 @@ def test_a_slip_is_refused_and_news_are_noted(latents):
 
 def test_single_latents_are_packed(latents, tmp_path, capsys):
     from latent_style.compat.configs import pack_once
-    from latent_style.data import open_store
+    from latent_style.store import open_store
     cfg = read(STARGAN, latents)
     for _ in range(2): pack_once(cfg, tmp_path/'store')
     assert capsys.readouterr().out.count('packing') == 1

@@ -1,5 +1,5 @@
 "The project as a whole: exports, clean notebooks with outputs, sidebar, README, imports, requirements, the wheel"
-import ast, configparser, importlib, json, os, re, shutil, subprocess, sys, tomllib, zipfile
+import ast, configparser, json, os, re, shutil, subprocess, sys, tomllib, zipfile
 from pathlib import Path
 
 import pytest, yaml

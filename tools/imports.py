@@ -9,21 +9,42 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics
-painted scenes manners codec
+basics options
+scenes
+canvas
+landscape light
+brushes prints invented
+painted codec
+codec_training
 data
 autoencoders
-store encoding pictures translation
-winograd kernels
-models models_style
+store
+encoding translation pictures
+winograd
+kernels
+models
+models_style
+models_pixels
 losses flows
-learner callbacks run
-method health explore film
+learner pairing
+run
+callbacks
+method
+grids
+health film
+styled
+explore
 cyclegan stargan stargan_pixels otcfm
-eval metrics
-compare matrix report sweep judge
+eval
+features metrics
+compare
+matrix
+report sweep
+judge
 compat
-cli demo app
+public
+verbs demo
+cli
 __main__'''.strip().splitlines()]
 
 METHODS = set('cyclegan stargan stargan_pixels otcfm'.split())

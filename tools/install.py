@@ -13,11 +13,11 @@ from pathlib import Path
 root = Path(__file__).resolve().parent.parent
 CPU = 'https://download.pytorch.org/whl/cpu'
 WAIT = 8     # seconds for the answer of PyTorch's own index
-SIZES = {    # measured on Linux: the environment afterwards
+SIZES = {    # of the environment on Linux, where the default build brings CUDA
     ('cpu', ''): 'about 1.1 GB',
-    ('cpu', 'dev'): 'about 2.5 GB',
-    ('default', ''): 'up to 5 GB with CUDA',
-    ('default', 'dev'): 'up to 6 GB with CUDA',
+    ('cpu', 'dev'): 'less than 2 GB',
+    ('default', ''): 'about 6 GB',
+    ('default', 'dev'): 'about 6.5 GB',
 }
 
 def has_nvidia():
@@ -47,7 +47,7 @@ def pip(*arguments):
 
 def install(extra, build):
     names = ['torch', 'torchvision'] if extra in ('dev', 'all', 'eval') else ['torch']
-    if build == 'cpu': pip('--index-url', CPU, *names)
+    if build == 'cpu': pip('--timeout', '30', '--retries', '1', '--index-url', CPU, *names)
     elif build != 'default': pip(*build.split())
     pip('-e', f'.[{extra}]' if extra else '.')
     if len(names) == 2: together()
@@ -59,14 +59,19 @@ def together():
     reason = r.stderr.strip().splitlines()[-1]
     sys.exit(f'torch and torchvision do not fit one another ({reason}): build the environment anew, after `make clean`')
 
+def announcement(extra, build):
+    "What is about to happen, and the disk that it takes where that is known"
+    name = {'cpu': "PyTorch's CPU build", 'default': "PyTorch's default build"}.get(build, build)
+    size = SIZES.get((build, extra)) if sys.platform == 'linux' else None
+    return f'Installing latent_style with {name}: a few minutes' + (f' and {size} of disk' if size else '')
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('extra', nargs='?', default='', help='one of the extras in settings.ini')
     p.add_argument('--torch', default='auto', help='auto, cpu, default, or a requirement as pip understands it')
     a = p.parse_args()
     build = build_of(a.torch)
-    size = SIZES.get((build, a.extra), '')
-    print(f"Installing {build if ' ' in build or '=' in build else build+' build of PyTorch'}: {size}", flush=True)
+    print(announcement(a.extra, build), flush=True)
     try: install(a.extra, build)
     except subprocess.CalledProcessError as e: sys.exit(e.returncode)
 
