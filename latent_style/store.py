@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STORE_FORMAT', 'Entry', 'LATENT_SUFFIXES', 'SD15', 'file_hash', 'replace_file', 'write_json', 'write_domain',
-           'past_places', 'Domain', 'Store', 'few_shot', 'open_store', 'read_latent', 'pack_latents', 'rank_rows',
-           'unpaired_plan', 'multidomain_plan']
+           'Domain', 'Store', 'few_shot', 'open_store', 'read_latent', 'pack_latents', 'rank_rows', 'unpaired_plan',
+           'multidomain_plan', 'past_places']
 
 # %% ../nbs/workshop/store.ipynb #00000002
 import hashlib, json, math, os
@@ -91,12 +91,6 @@ def _crop(z, h, w, generator=None):
     if generator is None: i,j = (n//2 for n in spare)
     else: i,j = (int(torch.rand((), generator=generator, dtype=torch.float64)*(n+1)) for n in spare)
     return z[..., i:i+h, j:j+w]
-
-# %% ../nbs/workshop/store.ipynb #4bc11451
-def past_places(generator, n): # of random places of crops; number of crops
-    "The generator as it is after `n` crops: the rows of other processes have their places too"
-    for _ in range(2*n): torch.rand((), generator=generator, dtype=torch.float64)
-    return generator
 
 # %% ../nbs/workshop/store.ipynb #0000000f
 class Domain:
@@ -390,3 +384,9 @@ def multidomain_plan(sizes,           # number of samples of each domain
     y_trg = (y_src+1+(u[1]*(k-1)).astype(int)) % k # a shift by 1..k-1: uniform over the others
     i_src,i_trg = (u[2]*sizes[y_src]).astype(int),(u[3]*sizes[y_trg]).astype(int)
     return tuple(map(torch.from_numpy, (y_src, y_trg, i_src, i_trg)))
+
+# %% ../nbs/workshop/store.ipynb #ccf5d0fe
+def past_places(generator, n): # of random places of crops; number of crops
+    "The generator as it is after `n` crops"
+    torch.rand(n, 2, generator=generator, dtype=torch.float64)
+    return generator
