@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['LENGTHS', 'FREE', 'METHODS', 'training', 'translating', 'resolved', 'check_names', 'takes', 'run_so_far', 'Method',
-           'open_data', 'module_of', 'with_defaults', 'watchers', 'build', 'run_training', 'start_from', 'same_domains',
-           'Translator', 'check_strength', 'load_run', 'translator_of', 'through', 'translate', 'closed']
+           'open_data', 'module_of', 'with_defaults', 'watchers', 'build', 'run_training', 'codec_name', 'same_codec',
+           'start_from', 'same_domains', 'Translator', 'check_strength', 'load_run', 'translator_of', 'through',
+           'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
 import importlib, inspect, math, os
@@ -137,6 +138,7 @@ class Method:
     "What tells one method from another; a subclass fills in what its lesson has built"
     name = ''              # in config.json and on the command line
     shape = ()             # options that decide the shapes of the networks
+    scale = ('gain',)      # and those that decide what the numbers in them mean
     free = ()              # own options that a resumed run may have otherwise
     averaged = ()          # networks of which averages are kept: those that translate
     panels,bar = None,()   # groups of curves; scalars beside the progress bar
@@ -153,6 +155,9 @@ class Method:
     def row(self, learn, o, means): return {}                 # more numbers for a row of the log
     def callbacks(self, o, data): return []                   # of this method alone
     def begins_with(self, nets, old): return {k: k for k in nets} # init=: network -> its name in the old checkpoint
+    def apart(self, old, o):                                  # init=: options of the run `old` that do not fit, as text
+        return [f'{k}={getattr(old, k, None)!r}' for k in (*self.shape, *self.scale)
+                if getattr(old, k, None) != getattr(o, k, None)]
     def adopt(self, nets, theirs, old, o):                    # init=: fill new networks from those of the run `old`
         for k,net in nets.items(): net.load_state_dict(theirs[k].state_dict())
     def translator(self, nets, codec, o): raise NotImplementedError
@@ -224,11 +229,24 @@ def run_training(m,        # `Method`
     with alone, arithmetic(o.tf32, o.cudnn_benchmark): return build(m, o, evaluate, cbs).fit()
 
 # %% ../nbs/workshop/method.ipynb #00000012
+def codec_name(spec):
+    "What messages call the codec of a run"
+    return (spec.get('id') or spec.get('path')) if isinstance(spec, dict) else spec
+
+def same_codec(spec, other): # of two runs
+    "Do latents of both mean the same, as far as one can know?"
+    if not (isinstance(spec, dict) and isinstance(other, dict)): return spec == other
+    known = spec.get('id') and other.get('id')
+    return all(spec.get(k) == other.get(k) for k in (('id','scale','shift') if known else ('scale','shift')))
+
 def start_from(m, o, nets, channels):
     "Fill networks from the run `o.init`"
     old = with_defaults(run_options(o.init, m.name, 'init='))
-    differ = [f'{k}={getattr(old, k, None)!r}' for k in m.shape if getattr(old, k, None) != getattr(o, k)]
+    differ = m.apart(old, o)
     if differ: raise ValueError(f"init={o.init}: its networks have {', '.join(differ)}; give the same options")
+    if not same_codec(old.codec, o.codec):
+        raise ValueError(f'init={o.init}: its latents are those of the codec {codec_name(old.codec)}, and in {o.data} '
+                         f'are those of {codec_name(o.codec)}; encode the pictures with the codec of that run')
     theirs = m.networks(old, channels)
     names = m.begins_with(theirs, old)
     load_weights(best_checkpoint(o.init)/'weights.safetensors', {names[k]: theirs[k] for k in names})

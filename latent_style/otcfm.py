@@ -209,6 +209,9 @@ class OTCFM(Method):
     def draw(self, learn, o, data): return sample_grid(learn, o, data)
     def row(self, learn, o, means):
         return dict(explained=1-means['loss']/means['cost']) if means.get('cost') else {}
+    def apart(self, old, o):
+        common = set(KINDS[old.mode]) & set(KINDS[o.mode])        # flows that both know
+        return super().apart(old, o) + ([] if common else [f'mode={old.mode!r}'])
     def begins_with(self, nets, old): return dict(V='V_ema' if old.ema else 'V')
     def adopt(self, nets, theirs, old, o):
         V,tensors,name = nets['V'],theirs['V'].state_dict(),'style_embed.embedding.weight'
