@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LENGTHS', 'FREE', 'METHODS', 'training', 'translating', 'resolved', 'check_names', 'takes', 'run_so_far', 'Method',
-           'open_data', 'module_of', 'defaults_of', 'with_defaults', 'watchers', 'build', 'run_training', 'start_from',
-           'same_domains', 'Translator', 'check_strength', 'load_run', 'translator_of', 'through', 'translate',
-           'closed']
+           'open_data', 'module_of', 'defaults_of', 'with_defaults', 'watchers', 'build', 'run_training', 'codec_name',
+           'same_codec', 'start_from', 'same_domains', 'Translator', 'check_strength', 'load_run', 'translator_of',
+           'through', 'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
 import importlib, inspect, math, os
@@ -25,7 +25,7 @@ from .basics import nearest
 from .autoencoders import load_codec
 from .store import open_store
 from .translation import translate_pictures
-from .learner import EMA, Learner, Schedule, compile_nets, find_device
+from .learner import EMA, Learner, Schedule, arithmetic, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
 from .run import (Checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
     read_config, run_and_step, run_options)
@@ -36,6 +36,7 @@ def training(preset:str=None,        # other defaults under a name
              kimg:float=None,        # or in thousands of samples
              images:int=None,        # or in samples
              batch=8,                # samples in a step, all processes together
+             micro_batch:int=None,   # samples that a process holds in its networks at once; `None`: its share
              gain=1.,                # networks see `gain` x the codec's latents
              ema=.999,               # decay of the averages of the weights; 0: none
              init:str=None,          # run folder, or one of its checkpoints, to start from; it may know other domains
@@ -43,7 +44,9 @@ def training(preset:str=None,        # other defaults under a name
              seed=0,                 # of weights, batches and every other draw
              precision='fp32',       # or 'bf16'
              device:str=None,        # where to compute; `None`: the best there is
-             compile=False,          # `torch.compile` for the networks
+             compile=False,          # `torch.compile` for the networks; in Python also the name of a backend
+             tf32=True,              # float32 on a GPU in TF32: faster, 10 binary digits of 23; never in a step with R1
+             cudnn_benchmark=False,  # let cuDNN look for its fastest way: not the same one in every run
              max_minutes:float=None, # stop earlier, after so many minutes (and resume later)
              log_every=50,           # steps between rows of the log
              sample_every=1000,      # steps between sample grids; 0: none
@@ -70,8 +73,8 @@ def translating(strength=1.,         # 0: the input (through the codec), 1: the 
 # %% ../nbs/workshop/method.ipynb #00000009
 LENGTHS = ('n_steps','kimg','images')       # three ways to say how long; one of them is given
 # options that do not change the weights: a resumed run may have others
-FREE = set('''data path device compile max_minutes log_every sample_every n_samples ckpt_every keep trackers progress
-              best preset init kimg images'''.split())
+FREE = set('''data path device compile tf32 cudnn_benchmark micro_batch max_minutes log_every sample_every n_samples
+              ckpt_every keep trackers progress best preset init kimg images'''.split())
 
 def _preset(name, presets, where):
     "The options behind the name of a preset"
@@ -135,6 +138,7 @@ class Method:
     "What tells one method from another; a subclass fills in what its lesson has built"
     name = ''              # in config.json and on the command line
     shape = ()             # options that decide the shapes of the networks
+    scale = ('gain',)      # and those that decide what the numbers in them mean
     free = ()              # own options that a resumed run may have otherwise
     averaged = ()          # networks of which averages are kept: those that translate
     panels,bar = None,()   # groups of curves; scalars beside the progress bar
@@ -151,6 +155,9 @@ class Method:
     def row(self, learn, o, means): return {}                 # more numbers for a row of the log
     def callbacks(self, o, data): return []                   # of this method alone
     def begins_with(self, nets, old): return {k: k for k in nets} # init=: network -> its name in the old checkpoint
+    def apart(self, old, o):                                  # init=: options of the run `old` that do not fit, as text
+        return [f'{k}={getattr(old, k, None)!r}' for k in (*self.shape, *self.scale)
+                if getattr(old, k, None) != getattr(o, k, None)]
     def adopt(self, nets, theirs, old, o):                    # init=: fill new networks from those of the run `old`
         for k,net in nets.items(): net.load_state_dict(theirs[k].state_dict())
     def translator(self, nets, codec, o): raise NotImplementedError
@@ -208,10 +215,10 @@ def build(m,             # `Method`
     if o.init and not checkpoints(o.path): start_from(m, o, nets, codec.channels)
     learn = Learner(nets, m.optimizers(o, nets), m.step(o), m.batches(o, data), o.n_steps, o.path,
                     watchers(m, o, data, evaluate, cbs), o.seed, dict(vars(o), method=m.name), o.precision, o.device,
-                    o.batch, o.trackers)
+                    o.batch, o.trackers, micro_batch=o.micro_batch)
     m.place(data, learn.device)
     learn.codec = codec.to(learn.device)
-    if o.compile: compile_nets(learn)
+    if o.compile: compile_nets(learn, **({} if o.compile is True else dict(backend=o.compile)))
     return learn
 
 def run_training(m,        # `Method`
@@ -226,15 +233,28 @@ def run_training(m,        # `Method`
     if o.domains is not None: o.domains = [str(d) for d in o.domains]
     for k in ('data','path','init'): setattr(o, k, None if getattr(o, k) is None else str(getattr(o, k)))
     alone = locked(o.path) if int(os.environ.get('RANK', 0)) == 0 else nullcontext()
-    with alone: return build(m, o, evaluate, cbs).fit()
+    with alone, arithmetic(o.tf32, o.cudnn_benchmark): return build(m, o, evaluate, cbs).fit()
 
 # %% ../nbs/workshop/method.ipynb #00000012
+def codec_name(spec):
+    "What messages call the codec of a run"
+    return (spec.get('id') or spec.get('path')) if isinstance(spec, dict) else spec
+
+def same_codec(spec, other): # of two runs
+    "Do latents of both mean the same, as far as one can know?"
+    if not (isinstance(spec, dict) and isinstance(other, dict)): return spec == other
+    known = spec.get('id') and other.get('id')
+    return all(spec.get(k) == other.get(k) for k in (('id','scale','shift') if known else ('scale','shift')))
+
 def start_from(m, o, nets, channels):
     "Fill networks from the run `o.init`"
     run,step = run_and_step(o.init)
     old = with_defaults(run_options(run, m.name, 'init='))
-    differ = [f'{k}={getattr(old, k, None)!r}' for k in m.shape if getattr(old, k, None) != getattr(o, k)]
+    differ = m.apart(old, o)
     if differ: raise ValueError(f"init={o.init}: its networks have {', '.join(differ)}; give the same options")
+    if not same_codec(old.codec, o.codec):
+        raise ValueError(f'init={o.init}: its latents are those of the codec {codec_name(old.codec)}, and in {o.data} '
+                         f'are those of {codec_name(o.codec)}; encode the pictures with the codec of that run')
     theirs = m.networks(old, channels)
     names = m.begins_with(theirs, old)
     load_weights(pick_checkpoint(run, step)/'weights.safetensors', {names[k]: theirs[k] for k in names})
