@@ -304,7 +304,8 @@ def load_codec(spec,      # a codec, its `spec()`, an id such as 'pixels-64', 't
     if not where: raise ValueError(f'codec {wanted or None}: it is not known where it lies, give path=')
     try: codec = Latents(where, subfolder=sub, **kwargs)
     except ValueError as e:
-        raise ValueError(f'codec {wanted or where}: {e} If the folder has moved, give path=.') from e
+        raise ValueError(f'codec {wanted or where}: {e} If its folder has moved, say where it is now: '
+                         'codec= of train, translate and open_store (--codec), path= of load_codec.') from e
     if wanted and codec.id != wanted:
         raise ValueError(f'codec mismatch: the latents were made with {wanted}, in {where} lies {codec.id}')
     return codec

@@ -9,7 +9,7 @@ __all__ = ['LENGTHS', 'FREE', 'METHODS', 'training', 'translating', 'resolved', 
            'through', 'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
-import importlib, inspect, math, os
+import importlib, inspect, math, os, warnings
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
@@ -23,11 +23,13 @@ from fastcore.meta import delegates
 # %% ../nbs/workshop/method.ipynb #00000004
 from .basics import nearest
 from .autoencoders import load_codec
-from .store import open_store
+from .disk import locked
+from .identity import identity
+from .store import open_store, small_crop
 from .translation import translate_pictures
 from .learner import EMA, Learner, Schedule, arithmetic, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
-from .run import (Checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
+from .run import (Checkpoint, checkpoints, load_weights, pick_checkpoint,
     read_config, run_and_step, run_options)
 
 # %% ../nbs/workshop/method.ipynb #00000007
@@ -44,6 +46,7 @@ def training(preset:str=None,        # other defaults under a name
              seed=0,                 # of weights, batches and every other draw
              precision='fp32',       # or 'bf16'
              device:str=None,        # where to compute; `None`: the best there is
+             codec:str=None,         # folder where the autoencoder of the latents lies now, if it has moved
              compile=False,          # `torch.compile` for the networks; in Python also the name of a backend
              tf32=True,              # float32 on a GPU in TF32: faster, 10 binary digits of 23; never in a step with R1
              cudnn_benchmark=False,  # let cuDNN look for its fastest way: not the same one in every run
@@ -74,7 +77,8 @@ def translating(strength=1.,         # 0: the input (through the codec), 1: the 
 LENGTHS = ('n_steps','kimg','images')       # three ways to say how long; one of them is given
 # options that do not change the weights: a resumed run may have others
 FREE = set('''data path device compile tf32 cudnn_benchmark micro_batch max_minutes log_every sample_every n_samples
-              ckpt_every keep trackers progress best preset init kimg images'''.split())
+              ckpt_every keep trackers progress best preset init kimg images
+              codec latents'''.split())     # the last two have a check of their own
 
 def _preset(name, presets, where):
     "The options behind the name of a preset"
@@ -165,10 +169,12 @@ class Method:
 def open_data(o):
     "The latent store of a run, with two domains or more"
     few = -1 if o.max_samples is None else o.max_samples
-    store = open_store(o.data, o.domains, max_samples=few, seed=o.seed)
+    store = open_store(o.data, o.domains, max_samples=few, seed=o.seed, codec=o.codec)
     if len(store) < 2:
         raise ValueError(f'{o.data}: a translation needs two domains or more, this is {list(store.domains)}')
-    o.domains,o.codec = list(store.domains),store.spec
+    o.domains,o.codec,o.latents = list(store.domains),store.spec,identity(store, o.data)
+    note = None if getattr(o, 'crop', None) else small_crop(store)
+    if note and int(os.environ.get('RANK', 0)) == 0: warnings.warn(f'{o.data}: {note}')
     return store
 
 # %% ../nbs/workshop/method.ipynb #0000000e

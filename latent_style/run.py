@@ -8,10 +8,10 @@ __all__ = ['CLOCK', 'FILES', 'RENAMED', 'SMALLER', 'read_log', 'trim_log', 'curv
            'under', 'load_weights', 'load_state', 'todays', 'read_config', 'check_config', 'checkpoints', 'step_folder',
            'read_best', 'best_checkpoint', 'run_and_step', 'pick_checkpoint', 'run_options', 'direction',
            'newest_whole', 'write_checkpoint', 'remove_checkpoint', 'beats', 'prune', 'note_missing', 'way_out',
-           'Checkpoint', 'remove_unused', 'locked']
+           'Checkpoint']
 
 # %% ../nbs/workshop/run.ipynb #00000002
-import json, math, os, re, shlex, shutil, socket, time, warnings
+import json, math, os, re, shlex, shutil, warnings
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -19,15 +19,15 @@ from types import SimpleNamespace
 
 # %% ../nbs/workshop/run.ipynb #00000003
 import torch
-from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 # %% ../nbs/workshop/run.ipynb #00000004
 from .basics import nearest
+from .disk import file_hash, replace_file, write_json
+from .identity import check_data
 from .learner import Callback, due
-from .store import file_hash, replace_file, write_json
 
 # %% ../nbs/workshop/run.ipynb #00000008
 def read_log(path):    # run folder or its log.jsonl
@@ -214,6 +214,15 @@ def load_state(learn, d):
     learn.metrics = {k: v.item() for k,v in under('metric.', d).items()}
     for name,cb in called(learn.cbs).items(): cb.load_state(own(f'cb.{name}.'))
 
+# %% ../nbs/workshop/run.ipynb #d0
+def _keep_data(path, old, new):
+    "Compare the data of a run with those of this call, and remember them and where their codec lies"
+    if note := check_data(old, new, path): warnings.warn(note)
+    now = {k: new[k] for k in ('codec','latents') if k in new}
+    if all(old.get(k) == v for k,v in now.items()): return
+    file = Path(path)/'config.json'
+    write_json(file, json.loads(file.read_text(encoding='utf-8')) | now)
+
 # %% ../nbs/workshop/run.ipynb #00000012
 # presets of each method, old name -> today's
 RENAMED = dict(cyclegan=dict(seed='dense', head='separable'), stargan=dict(seed='blocks4', head='blocks6'),
@@ -252,6 +261,7 @@ def check_config(path,          # run folder
         if was != now and not newer: diff.append(f'  {k}: {was!r} in the run, {now!r} now')
     if diff: raise ValueError(f'{path} holds a run with other options:\n' + '\n'.join(diff) +
                               '\nUse the same options to resume it, or another path for a new run.')
+    _keep_data(path, old, new)
 
 # %% ../nbs/workshop/run.ipynb #00000014
 def checkpoints(path):    # run folder
@@ -430,28 +440,3 @@ class Checkpoint(Callback):
     def prune(self, learn):
         if learn.main: prune(learn.path, self.keep, self.top)
         self.new = False
-
-# %% ../nbs/workshop/run.ipynb #0000001d
-def remove_unused(path):
-    "Remove a folder that holds nothing but its lock"
-    if {f.name for f in path.iterdir()} <= {'.lock'}: shutil.rmtree(path)
-
-@contextmanager
-def locked(path):    # run folder; one that is new, and in which nothing comes about, does not stay
-    "Hold a run folder for one training; another one is refused with the name of the process that holds it"
-    path = Path(path)
-    is_new = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
-    lock,owner = FileLock(path/'.lock'),path/'.owner'
-    try: lock.acquire(timeout=0)
-    except Timeout as e:
-        who = owner.read_text(encoding='utf-8') if owner.exists() else 'another process'
-        raise ValueError(f'{path}: {who} is training in this folder. Wait for its end, or give another path') from e
-    try:
-        who = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M')},"
-        owner.write_text(who, encoding='utf-8')
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
-        if is_new: remove_unused(path)

@@ -334,7 +334,7 @@ def check_options(o):
     if o.masks is not None and not o.w_hpf: raise ValueError('masks= are for the high-pass skip: give w_hpf=1 too')
 
 # %% ../nbs/04b_stargan_pixels.ipynb #0000002b
-@takes(training, PRESETS, but=('gain',), fresh=('masks',))
+@takes(training, PRESETS, but=('gain','codec'), fresh=('masks',))
 def train(data,                   # folder with a folder of pictures for each domain
           path='runs/pixels',     # run folder; call again to resume
           domains:list=None,      # names of the domains; `None`: all in the folder

@@ -98,8 +98,9 @@ def _file_options(file, options, path=None):
     if str(found.get('masks') or 'everywhere') != 'everywhere':
         raise ValueError(f'{file}: masks: a file imports nothing; '
                          'name the function on the command line, --masks module:function')
-    # the file that a run or a dry run wrote names its method and its codec, which no option asks for
-    notes = {'method','codec'} if 'method' in found else set()
+    # the file that a run wrote names its method, describes its latents and their codec: no option asks for that
+    notes = {'method','latents'} if 'method' in found else set()
+    if notes and ('codec' not in options or isinstance(found.get('codec'), dict)): notes |= {'codec'}
     return from_file({k: v for k,v in _filed(file).items() if k not in notes}, options, file),[]
 
 # %% ../nbs/workshop/verbs.ipynb #eb9b4213

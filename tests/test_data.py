@@ -24,7 +24,9 @@ encode_folder(sys.argv[1], sys.argv[2], Slow(16), size=16, batch=2, shard_mb=.02
 ENV = dict(os.environ, OMP_WAIT_POLICY='passive', OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
 
 def contents(folder):
-    return {f.relative_to(folder).as_posix():f.read_bytes() for f in sorted(folder.rglob('*')) if f.is_file()}
+    "All files but the hidden ones, which hold times and places"
+    files = [f for f in sorted(folder.rglob('*')) if f.is_file() and f.name[0] != '.']
+    return {f.relative_to(folder).as_posix(): f.read_bytes() for f in files}
 
 def command(*args): return [sys.executable, '-c', ENCODE, *map(str, args)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options
+basics options disk samples identity
 scenes
 canvas
 landscape light
@@ -17,7 +17,7 @@ brushes prints invented
 painted codec
 codec_training
 data
-autoencoders
+autoencoders gather
 store
 encoding translation pictures
 winograd
