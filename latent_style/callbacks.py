@@ -6,7 +6,7 @@
 __all__ = ['Recorder', 'Samples', 'Evaluate', 'Curves', 'Progress', 'Trackers', 'MaxTime']
 
 # %% ../nbs/workshop/callbacks.ipynb #00000002
-import json, time
+import json, math, time
 
 # %% ../nbs/workshop/callbacks.ipynb #00000003
 import torch
@@ -14,14 +14,16 @@ from tqdm.auto import tqdm
 
 # %% ../nbs/workshop/callbacks.ipynb #00000004
 from .learner import Callback, due
-from .run import CLOCK, plot_log, read_log
+from .run import CLOCK, plot_log, read_log, trim_log, way_out
 
 # %% ../nbs/workshop/callbacks.ipynb #00000008
 def _means(sums, acc):
-    "Mean of each scalar over the steps (of all processes) that returned it"
+    "Mean of each scalar over the steps (of all processes) that returned it, in one message"
     total,count = {},{}
-    for keys,v in sorted(sums.items()):
-        *values,n = acc.reduce(v, 'sum').tolist()
+    keys_of = sorted(sums)
+    flat = iter(acc.reduce(torch.cat([sums[keys] for keys in keys_of]), 'sum').tolist())
+    for keys in keys_of:
+        *values,n = (next(flat) for _ in range(len(keys)+1))
         for k,x in zip(keys, values):
             total[k] = total.get(k, 0)+x
             count[k] = count.get(k, 0)+n
@@ -29,7 +31,7 @@ def _means(sums, acc):
 
 def _row(cb, learn, bad_total):
     "Progress, time, means, rates"
-    now,i,size = time.time(),learn.i,learn.batch_size
+    now,i,size = time.monotonic(),learn.i,learn.batch_size
     speed = (i-cb.i_row)/max(now-cb.t_row, 1e-9)
     progress = dict(step=i, total_steps=learn.n_steps, kimg=i*size/1000, total_kimg=learn.n_steps*size/1000)
     clock = dict(time_sec=now-cb.t_row, elapsed_total_sec=cb.before+now-cb.t0, samples_per_sec=speed*size,
@@ -42,40 +44,42 @@ def _row(cb, learn, bad_total):
 
 # %% ../nbs/workshop/callbacks.ipynb #00000009
 class Recorder(Callback):
-    "Writes the mean of the step's scalars, rates and speed to `log.jsonl` every `every` steps, and stops hopeless runs"
+    """Writes the mean of the step's scalars, rates and speed to `log.jsonl`, and stops hopeless runs
+
+    Rows are written every `every` steps and at every evaluation."""
     order = 10
     def __init__(self, every=50,   # steps between rows; between them the device is never asked
                  extra=None):      # function learn, means -> dict, more to write in each row
         self.every,self.extra = every,extra
         self.sums,self.rows,self.before = {},[],0.
     def before_fit(self, learn):
-        self.t0,self.t_row,self.i_row = time.time(),time.time(),learn.i
+        self.t0 = self.t_row = time.monotonic()
+        self.i_row = learn.i
         if not learn.path: return
         self.file = learn.path/'log.jsonl'
         self.rows = [r for r in read_log(learn.path) if r['step'] <= learn.i]    # later rows are written again
         self.before = self.rows[-1]['elapsed_total_sec'] if self.rows else 0.
         if learn.main:
             learn.path.mkdir(parents=True, exist_ok=True)
-            self.file.write_text(''.join(json.dumps(r)+'\n' for r in self.rows), encoding='utf-8')
+            trim_log(self.file, self.rows)
     @torch.no_grad()
     def after_step(self, learn):
         keys,one = tuple(learn.scalars),torch.ones(1, device=learn.device, dtype=learn.dtype)
         v = torch.cat([*(s.detach().to(one).reshape(1) for s in learn.scalars.values()), one])
         v = torch.where(learn.state['bad'] > 0, torch.zeros_like(v), v)
         self.sums[keys] = self.sums[keys]+v if keys in self.sums else v
-        if due(learn.i, self.every) or learn.i == learn.n_steps: self.write(learn)
+        if due(learn.i, self.every) or learn.i == learn.n_steps or learn.row_due: self.write(learn)
     def write(self, learn):
         "One row to the log, to the callbacks, and perhaps the end"
         bad_total,bad_run = torch.stack([learn.state['bad_total'], learn.state['bad_run']]).tolist()
-        row = learn.row = _row(self, learn, bad_total)
-        self.sums,self.t_row,self.i_row,learn.metrics = {},time.time(),learn.i,{}
+        row = learn.row = learn.from_first(_row(self, learn, bad_total))
+        self.sums,self.t_row,self.i_row,learn.metrics = {},time.monotonic(),learn.i,{}
         self.rows.append(row)
         if learn.path and learn.main:
             with open(self.file, 'a', encoding='utf-8') as f: f.write(json.dumps(row)+'\n')
         learn('after_log')
-        if bad_run >= learn.max_bad: raise FloatingPointError(
-            f'no finite gradient in {int(bad_run)} steps in a row (step {learn.i}). The last checkpoint is good: '
-            'lower the learning rate, or look for latents that are not finite or not scaled to about unit variance.')
+        learn.row_due = False
+        if bad_run >= learn.max_bad: raise FloatingPointError(way_out(learn, bad_run))
     # A checkpoint may fall between two rows. The half-filled sums are part of the state then.
     def state(self): return {'|'.join(k): v for k,v in self.sums.items()}
     def load_state(self, d): self.sums = {tuple(k.split('|')) if k else (): v for k,v in d.items()}
@@ -95,12 +99,12 @@ class Samples(Callback):
         with torch.no_grad(): self.draw(learn).savefig(learn.path/'samples'/f'step_{learn.i:08d}.png')
 
 class Evaluate(Callback):
-    "Every `every` steps, add the numbers of `fn(learn)` to the next row of the log"
-    order = 5
+    "Every `every` steps, a row of the log with the numbers of `fn(learn)`"
+    order,measures = 5,True
     def __init__(self, fn, every=1000): self.fn,self.every = fn,every
     def after_step(self, learn):
         if due(learn.i, self.every) or learn.i == learn.n_steps:
-            with torch.no_grad(): learn.metrics |= self.fn(learn)
+            with torch.no_grad(): learn.measure(self.fn(learn))
 
 # %% ../nbs/workshop/callbacks.ipynb #00000010
 class Curves(Callback):
@@ -109,15 +113,15 @@ class Curves(Callback):
     def __init__(self, groups=None, # panels, see `plot_log`
                  every=30,
                  draw=None):        # function rows, folder -> None that writes other sheets
-        self.groups,self.every,self.sheets,self.t = groups,every,draw or self.losses,0.
+        self.groups,self.every,self.sheets,self.t = groups,every,draw or self.losses,-math.inf
     def losses(self, rows, path): plot_log(rows, self.groups, save=path/'losses.png')
     def after_log(self, learn):
-        if time.time()-self.t > self.every: self.draw(learn)
+        if time.monotonic()-self.t > self.every: self.draw(learn)
     def after_fit(self, learn): self.draw(learn)
     def draw(self, learn):
         rows = next(cb.rows for cb in learn.cbs if isinstance(cb, Recorder))
         if learn.main and learn.path and rows: self.sheets(rows, learn.path)
-        self.t = time.time()
+        self.t = time.monotonic()
 
 # %% ../nbs/workshop/callbacks.ipynb #00000011
 class Progress(Callback):

@@ -144,7 +144,7 @@ def save_codec(net, path, x, # TinyAE; folder; pictures (b,3,h,w) whose latents 
     scale,shift = (1/z.std((0,2,3))).tolist(),z.mean((0,2,3)).tolist()
     cfg = dict(_class_name='TinyAE', net=net.args, scale=scale, shift=shift, **info)
     _replace(path/'model.safetensors', lambda tmp: _write_weights(net, tmp))
-    _replace(path/'config.json', lambda tmp: tmp.write_text(json.dumps(cfg, indent=1)+'\n'))
+    _replace(path/'config.json', lambda tmp: tmp.write_text(json.dumps(cfg, indent=1)+'\n', encoding='utf-8'))
     return cfg
 
 # %% ../nbs/workshop/codec_training.ipynb #0000001d
@@ -152,7 +152,7 @@ def save_state(path, net, opts, log):
     "What `train_codec` needs to go on, and its log"
     state = dict(net=net.state_dict(), opts=[o.state_dict() for o in opts], log=log)
     _replace(path/'state.pt', lambda tmp: torch.save(state, tmp))
-    (path/'log.jsonl').write_text(''.join(json.dumps(r)+'\n' for r in log))
+    (path/'log.jsonl').write_text(''.join(json.dumps(r)+'\n' for r in log), encoding='utf-8')
 
 def load_state(path, net, opts):
     "Put back what `save_state` wrote, if it did; returns the log"

@@ -30,14 +30,15 @@ def painted(path, n_train, n_test, size, domains, seed, progress=True):
     want = dict(n_train=n_train, n_test=n_test, size=size, domains=list(domains), seed=seed)
     note = path/'pictures'/'painted.json'
     if note.exists():
-        if json.loads(note.read_text()) != want:
-            raise ValueError(f'{path} holds a demo with other pictures ({note.read_text()}): '
+        there = json.loads(note.read_text(encoding='utf-8'))
+        if there != want:
+            raise ValueError(f'{path} holds a demo with other pictures ({there}): '
                              'use the same numbers, or another --path')
         return print(f'1. Pictures: already in {path}/pictures')
     print(f'1. Painting {n_train} scenes as {domains[0]} and {n_train} other scenes as {domains[1]}, '
           f'and {n_test} test scenes in both manners', flush=True)
     paint_folder(path/'pictures', n_train, n_test, domains, size, seed, batch=8, progress=progress)
-    note.write_text(json.dumps(want))
+    note.write_text(json.dumps(want), encoding='utf-8')
 
 # %% ../nbs/workshop/demo.ipynb #97fe7a31
 def encoded(path, codec, size, progress=True):
@@ -97,7 +98,8 @@ def write_demo(path, tables, pics, o, minutes, note=''):
     for d,source,name in ((a,b,'grid_back.png'), (b,a,'grid.png')):
         rows = [source, f'as {d}', 'truth', 'and back']
         show_grid([list(r) for r in pics[d]], rows=rows, size=2.4, save=path/name)
-    (path/'result.json').write_text(json.dumps(result(tables, o, minutes), indent=1, default=str)+'\n')
+    found = json.dumps(result(tables, o, minutes), indent=1, default=str)
+    (path/'result.json').write_text(found+'\n', encoding='utf-8')
     images = [(f'{a}, as {b}, the true answer, and the way back', path/'grid.png'),
               (f'{b} to {a}', path/'grid_back.png')]
     plots = [('Losses', path/'losses.png')]*(path/'losses.png').exists()

@@ -82,7 +82,7 @@ def look(n,        # networks G, F, E
 # %% ../nbs/workshop/health.ipynb #0000000c
 class Health(Callback):
     "Adds the vital signs to the log every `every` steps, and prints advice when one is bad twice in a row"
-    order = 4
+    order,measures = 4,True
     def __init__(self, store,     # latents of all domains
                  every=500,       # steps between two looks
                  n=6,             # contents, and styles
@@ -91,25 +91,34 @@ class Health(Callback):
                  say=print):      # where advice goes
         self.store,self.every,self.k,self.gain,self.after,self.say = store,every,n,gain,after,say
         self.lead,self.last,self.advice = None,set(),[]
-    def before_fit(self, learn):
-        self.n_lead,self.lead = 0,torch.zeros((), device=learn.device)
+    def setup(self, learn): self.lead = torch.zeros(2, device=learn.device)      # their sum, and how many
     @torch.no_grad()
     def after_step(self, learn):
         if 'd_real' in learn.scalars:
-            self.lead = self.lead+(learn.scalars['d_real']-learn.scalars['d_fake']).float()
-            self.n_lead += 1
+            lead = (learn.scalars['d_real']-learn.scalars['d_fake']).float()
+            self.lead = self.lead+torch.stack([lead, torch.ones_like(lead)])
         if not (due(learn.i, self.every) or learn.i == learn.n_steps): return
         row = {k: v.item() for k,v in self.look(learn).items()}
-        learn.metrics |= row
-        self.before_fit(learn)
+        learn.measure(row)
+        self.setup(learn)
         if learn.i > self.after*learn.n_steps and learn.main: self.tell(learn, set(diagnose(row)))
     def look(self, learn):
         "Vital signs of the averaged networks where there are some"
         n = learn.ema if hasattr(learn.ema, 'G') else learn.n
         signs = look(n, self.store, self.k, learn.seed, learn.put, self.gain)
-        return signs | dict(h_lead=learn.acc.reduce(self.lead, 'mean')/max(1, self.n_lead))
+        lead,count = learn.acc.reduce(self.lead, 'mean')
+        return signs | dict(h_lead=lead/count.clamp(min=1))
     def tell(self, learn, now):
         for text in sorted(now & self.last - {t for _,t in self.advice}):
             self.advice.append((learn.i, text))
             self.say(f'step {learn.i}: {text}')
         self.last = now
+    def state(self):
+        told = {text: i for i,text in self.advice}
+        marks = [[text in self.last, told.get(text, -1)] for _,text in SIGNS]
+        return dict(lead=self.lead, marks=torch.tensor(marks, dtype=torch.long))
+    def load_state(self, d):
+        if not d: return
+        self.lead,marks = d['lead'],list(zip([text for _,text in SIGNS], d['marks'].tolist()))
+        self.last = {text for text,(bad,_) in marks if bad}
+        self.advice = sorted((i,text) for text,(_,i) in marks if i >= 0)

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['Adversarial', 'families', 'l1', 'lsgan', 'lsgan_d', 'lsgan_g', 'hinge_d', 'hinge_g', 'nonsat_d', 'nonsat_g',
-           'adversarial', 'r1', 'lazy', 'diversity', 'constant_then_linear', 'warmup', 'cosine', 'linear', 'decay']
+           'adversarial', 'twice', 'r1', 'lazy', 'diversity', 'constant_then_linear', 'warmup', 'cosine', 'linear',
+           'decay']
 
 # %% ../nbs/02_losses.ipynb #00000002
 import math
 from collections import namedtuple
 import torch, torch.nn.functional as F
 from .basics import nearest
+from .kernels import plain_kernels
 
 # %% ../nbs/02_losses.ipynb #00000006
 def l1(a, b):
@@ -64,12 +66,19 @@ def adversarial(kind='hinge'): # 'lsgan', 'hinge' or 'nonsat'
     return families[kind]
 
 # %% ../nbs/02_losses.ipynb #0000001c
-def r1(logits,     # D(x), any shape, computed with gradients from `x`
+def twice(net, x,  # discriminator; real samples (b,...), requires_grad
+          *args):  # what `net` takes besides
+    "net(x, ...) to be differentiated twice: in full precision, layer by layer, never compiled"
+    x = _full(x)
+    with torch.autocast(x.device.type, enabled=False), plain_kernels(): return net.forward(x, *args)
+
+def r1(logits,     # `twice(D, x)`, any shape, computed with gradients from `x`
        x,          # real samples (b,...), requires_grad
        half=False, # the convention with a factor 1/2
       ):
     "Mean over the batch of the squared norm of the gradient of the summed logits with respect to `x`"
-    g, = torch.autograd.grad(_full(logits).sum(), x, create_graph=True)
+    with torch.autocast(x.device.type, enabled=False):
+        g, = torch.autograd.grad(_full(logits).sum(), x, create_graph=True)
     p = _full(g).flatten(1).square().sum(1).mean()
     return .5*p if half else p
 

@@ -18,7 +18,7 @@ import torch
 from .data import generator, save_picture, show_grid
 from .store import open_store
 from .flows import path_point, solve, time_grid
-from .learner import adam
+from .learner import adam, parts_of, turn
 from .losses import cosine
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, load_run, open_data,
     run_training, same_domains, takes, through, training, translating, translator_of)
@@ -69,10 +69,11 @@ def step(learn,   # learner with V
          b,       # `Batch`
          clip=1.):# largest norm of the gradient
     "One update of the velocity"
-    loss = cfm_loss(learn.n.V, b)
-    norm = learn.update(loss.mean(), 'V', clip=clip)
-    cost = (b.x1-b.x0).square().mean()
-    return dict(loss=loss.mean().detach(), norm=norm, cost=cost)
+    def carry(b):
+        loss = cfm_loss(learn.n.V, b).mean()
+        return loss,dict(loss=loss, cost=(b.x1-b.x0).square().mean())
+    out,norm = turn(learn, carry, parts_of(b, learn.micro_batch), 'V', clip=clip)
+    return out | dict(norm=norm)
 
 # %% ../nbs/05_otcfm.ipynb #0000001b
 def by_inversion(V, x, y_src, y_trg,  # velocity; start (b,c,h,w); pairs (label, label of no label) of source and target
@@ -209,6 +210,9 @@ class OTCFM(Method):
     def draw(self, learn, o, data): return sample_grid(learn, o, data)
     def row(self, learn, o, means):
         return dict(explained=1-means['loss']/means['cost']) if means.get('cost') else {}
+    def apart(self, old, o):
+        common = set(KINDS[old.mode]) & set(KINDS[o.mode])        # flows that both know
+        return super().apart(old, o) + ([] if common else [f'mode={old.mode!r}'])
     def begins_with(self, nets, old): return dict(V='V_ema' if old.ema else 'V')
     def adopt(self, nets, theirs, old, o):
         V,tensors,name = nets['V'],theirs['V'].state_dict(),'style_embed.embedding.weight'

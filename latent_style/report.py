@@ -129,7 +129,7 @@ def folder_name(name): # of a method, such as runs/first
 def _clear(path):
     "Remove what an earlier comparison wrote into this folder, so that nothing of it is taken for the new one"
     if not (path/'summary.json').exists(): return
-    old = json.loads((path/'summary.json').read_text()).get('methods', {})
+    old = json.loads((path/'summary.json').read_text(encoding='utf-8')).get('methods', {})
     shutil.rmtree(path/'side_by_side', ignore_errors=True)
     for d in map(folder_name, old):
         if any((path/d).glob('eval_metrics_*')): shutil.rmtree(path/d, ignore_errors=True)
@@ -150,7 +150,7 @@ def _older_tables(res, judge, path, name, direction):
     _save_json(path/f'eval_metrics_{direction}.json',
                summary_of(res['rows'], name) | dict(direction=direction, images=list(rows)))
 
-def _save_json(path, what): path.write_text(json.dumps(what, indent=1)+'\n')
+def _save_json(path, what): path.write_text(json.dumps(what, indent=1)+'\n', encoding='utf-8')
 
 # %% ../nbs/workshop/report.ipynb #00000013
 def _columns(judge, res):
@@ -282,7 +282,7 @@ def protocol_files(table, path, step, mode): # of `protocol`; folder; of the che
         if c not in table[0]: continue
         values = {f'{c.upper()}_{mode}/{pair(r)}': r[c] for r in table}
         files.append(path/f'{c.upper()}_{step:05d}_{mode}.json')
-        files[-1].write_text(json.dumps(values, indent=4)+'\n')
+        files[-1].write_text(json.dumps(values, indent=4)+'\n', encoding='utf-8')
     return files
 
 def plot_curve(curve, save=None): # of `checkpoint_curve`; file

@@ -9,7 +9,6 @@ __all__ = ['PixelBatch', 'ORDERS', 'EVERYWHERE', 'PANELS', 'SHAPE', 'METHOD', 'P
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000002
 from collections import namedtuple
-from contextlib import nullcontext
 from pathlib import Path
 from pkgutil import resolve_name
 from types import SimpleNamespace
@@ -24,8 +23,8 @@ from .autoencoders import Pixels
 from .data import find_pictures, to_pil
 from .film import film
 from .grids import cycle_rows, joined, latent_matrix, reference_matrix
-from .kernels import plain_kernels
-from .losses import diversity, l1, lazy, nonsat_g, r1
+from .learner import Made, parts_of, turn
+from .losses import diversity, l1, lazy, nonsat_g, r1, twice
 from .method import Translator, load_run, run_training, takes, training, translating, translator_of
 from .models import frozen
 from .models_style import MappingNetwork
@@ -74,7 +73,7 @@ def d_loss(n, b,   # networks, `PixelBatch`
            often=1.): # factor of a penalty that is not taken in every step; 0: not in this one
     "Loss of the discriminator, a mean over the paths, and its terms"
     x = b.x.detach().requires_grad_(bool(often))
-    with plain_kernels() if often else nullcontext(): real = n.D(x, b.y_src)      # it will be differentiated twice
+    real = twice(n.D, x, b.y_src) if often else n.D(x, b.y_src)
     out = n.D(torch.cat(list(fakes.values())).detach(), b.y_trg.repeat(len(fakes))).split(len(x))
     d_real,d_fake = nonsat_g(real),{path: nonsat_g(-v) for path,v in zip(fakes, out)}
     terms = {}
@@ -103,27 +102,27 @@ def g_loss(fake, fake2,  # (b,3,h,w), from two styles; `fake2` may be None
 # %% ../nbs/04b_stargan_pixels.ipynb #00000015
 def _named(path, loss, terms): return {f'g_{path}': loss} | {f'g_{path}_{k}': v for k,v in terms.items()}
 
-def _judge(learn, b, fakes, w, often):
-    "The discriminator's turn, on the fakes of one path or of both"
-    loss,terms = d_loss(learn.n, b, fakes, w, often)
-    learn.update(loss, 'D')
-    return terms | {f'd_{path}': loss for path in fakes}
+def _judge(learn, parts, fakes, w, often):
+    "The discriminator's turn; `fakes`: function of a part -> dict of the fakes of one path or of both"
+    def judge(b):
+        pictures = fakes(b)
+        loss,terms = d_loss(learn.n, b, pictures, w, often)
+        return loss,terms | {f'd_{path}': loss for path in pictures}
+    return turn(learn, judge, parts, 'D', exact=bool(often))[0]
 
-def _noise_turn(learn, b,     # learner, `PixelBatch`
-                s,            # styles from noise, with a graph to F
-                fake, fake2,  # contents in them, and in other ones (or None)
+def _noise_loss(n, b, made,   # networks, `PixelBatch`, what `_four` made
                 w, lam):
-    "G, F and E learn from the noise path"
-    n,k = learn.n,len(b.x)
+    "What G, F and E learn from the noise path"
+    fake = made.lat
     with frozen(n.D): logits = n.D(fake, b.y_trg)
-    seen,own = n.E(torch.cat([fake, b.x]), torch.cat([b.y_trg, b.y_src])).split(k)
-    loss,terms = g_loss(fake, fake2, logits, seen, s, n.G(fake, own, w.masks and w.masks(fake)), b.x, w, lam)
-    learn.update(loss, 'G','F','E')
-    return _named('lat', loss, terms)
+    seen,own = n.E(torch.cat([fake, b.x]), torch.cat([b.y_trg, b.y_src])).split(len(b.x))
+    rec = n.G(fake, own, w.masks and w.masks(fake))
+    loss,terms = g_loss(fake, made.lat2, logits, seen, made.s, rec, b.x, w, lam)
+    return loss,_named('lat', loss, terms)
 
-def _reference_turn(learn, b, masks, w, lam):
-    "G alone learns from the reference path"
-    n,y,fake2 = learn.n,b.y_trg,None
+def _reference_loss(n, b, masks, w, lam):
+    "What G alone learns from the reference path"
+    y,fake2 = b.y_trg,None
     styled = torch.cat([b.x_ref, b.x_ref2, b.x]),torch.cat([y, y, b.y_src])
     with torch.no_grad(): s,s2,own = n.E(*styled).split(len(b.x))
     below = n.G.below(b.x, masks)
@@ -132,30 +131,37 @@ def _reference_turn(learn, b, masks, w, lam):
         with torch.no_grad(): fake2 = n.G.above(*below, s2)
     with frozen(n.D, n.E): logits,seen = n.D(fake, y),n.E(fake, y)
     loss,terms = g_loss(fake, fake2, logits, seen, s, n.G(fake, own, w.masks and w.masks(fake)), b.x, w, lam)
-    learn.update(loss, 'G')
-    return _named('ref', loss, terms)
+    return loss,_named('ref', loss, terms)
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000016
+def _four(n, b, w, lam):
+    "Styles and fakes of both paths before anything moves; only those of the noise path have a graph"
+    masks = w.masks and w.masks(b.x)
+    s,below = n.F(b.z1, b.y_trg),n.G.below(b.x, masks)
+    lat = n.G.above(*below, s)
+    with torch.no_grad():
+        others = [n.E(b.x_ref, b.y_trg)] + ([n.F(b.z2, b.y_trg)] if lam else [])
+        ref,*lat2 = n.G.above(*below, torch.cat(others)).split(len(b.x))
+    return SimpleNamespace(masks=masks, s=s, lat=lat, ref=ref, lat2=lat2[0] if lam else None)
+
 def four_updates(learn,  # learner with G, F, E, D
                  b,      # `PixelBatch`
                  w):     # weights sty, cyc, r1, margin; `ds(i)`; r1_every; masks
     "D on noise, D on references, G with F and E on noise, G on references: the original's order"
     n,lam,often = learn.n,w.ds(learn.i),lazy(learn.i, w.r1_every if w.r1 else 0)
-    masks = w.masks and w.masks(b.x)
-    s,below = n.F(b.z1, b.y_trg),n.G.below(b.x, masks)
-    fake = n.G.above(*below, s)
-    with torch.no_grad():
-        others = [n.E(b.x_ref, b.y_trg)] + ([n.F(b.z2, b.y_trg)] if lam else [])
-        ref,*fake2 = n.G.above(*below, torch.cat(others)).split(len(b.x))
-    out = _judge(learn, b, dict(lat=fake), w, often) | _judge(learn, b, dict(ref=ref), w, often)
-    out |= _noise_turn(learn, b, s, fake, fake2[0] if lam else None, w, lam)
-    out |= _reference_turn(learn, b, masks, w, lam)
-    return {k: v.detach() for k,v in out.items()}
+    parts = parts_of(b, learn.micro_batch)
+    made = Made(lambda b: _four(n, b, w, lam), parts)
+    def by_noise(b): return _noise_loss(n, b, made.learn(b), w, lam)
+    def by_reference(b): return _reference_loss(n, b, made.look(b).masks, w, lam)
+    out = _judge(learn, parts, lambda b: dict(lat=made.look(b).lat), w, often)
+    out |= _judge(learn, parts, lambda b: dict(ref=made.look(b).ref), w, often)
+    out |= turn(learn, by_noise, parts, 'G','F','E')[0]
+    return out | turn(learn, by_reference, parts, 'G')[0]
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000018
-def joint_update(learn, b, w): # as `four_updates`
-    "D, then G with F and E, each over both paths"
-    n,k,y,lam = learn.n,len(b.x),b.y_trg,w.ds(learn.i)
+def _two(n, b, w, lam):
+    "Styles and fakes of both paths, in one call of the generator"
+    k,y = len(b.x),b.y_trg
     s_lat,below = n.F(b.z1, y),n.G.below(b.x, w.masks and w.masks(b.x))
     refs,lat2,ref2 = [b.x_ref, b.x_ref2] if lam else [b.x_ref],None,None
     with torch.no_grad(): s_ref,*more = n.E(torch.cat(refs), y.repeat(len(refs))).split(k)
@@ -163,16 +169,27 @@ def joint_update(learn, b, w): # as `four_updates`
     lat,ref = both.split(k)
     if lam:
         with torch.no_grad(): lat2,ref2 = n.G.above(*below, torch.cat([n.F(b.z2, y), *more])).split(k)
-    out = _judge(learn, b, dict(lat=lat, ref=ref), w, lazy(learn.i, w.r1_every if w.r1 else 0))
+    return SimpleNamespace(s_lat=s_lat, s_ref=s_ref, both=both, lat=lat, ref=ref, lat2=lat2, ref2=ref2)
+
+def _joint_loss(n, b, made, w, lam):
+    "What G learns from both paths, and F and E from the noise"
+    k,y,lat,ref,both = len(b.x),b.y_trg,made.lat,made.ref,made.both
     with frozen(n.D): logits = n.D(both, y.repeat(2)).split(k)
     seen,own = n.E(torch.cat([lat, b.x]), torch.cat([y, b.y_src])).split(k)
     with frozen(n.E): seen_ref = n.E(ref, y)
     rec = n.G(both, torch.cat([own, own.detach()]), w.masks and w.masks(both)).split(k)
-    loss,terms = g_loss(lat, lat2, logits[0], seen, s_lat, rec[0], b.x, w, lam)
-    loss_ref,terms_ref = g_loss(ref, ref2, logits[1], seen_ref, s_ref, rec[1], b.x, w, lam)
-    learn.update(loss+loss_ref, 'G','F','E')
-    out |= _named('lat', loss, terms) | _named('ref', loss_ref, terms_ref)
-    return {k: v.detach() for k,v in out.items()}
+    loss,terms = g_loss(lat, made.lat2, logits[0], seen, made.s_lat, rec[0], b.x, w, lam)
+    loss_ref,terms_ref = g_loss(ref, made.ref2, logits[1], seen_ref, made.s_ref, rec[1], b.x, w, lam)
+    return loss+loss_ref,_named('lat', loss, terms) | _named('ref', loss_ref, terms_ref)
+
+def joint_update(learn, b, w): # as `four_updates`
+    "D, then G with F and E, each over both paths"
+    n,lam,often = learn.n,w.ds(learn.i),lazy(learn.i, w.r1_every if w.r1 else 0)
+    parts = parts_of(b, learn.micro_batch)
+    made = Made(lambda b: _two(n, b, w, lam), parts)
+    def fakes(b): return dict(lat=made.look(b).lat, ref=made.look(b).ref)
+    out = _judge(learn, parts, fakes, w, often)
+    return out | turn(learn, lambda b: _joint_loss(n, b, made.learn(b), w, lam), parts, 'G','F','E')[0]
 
 ORDERS = dict(original=four_updates, joint=joint_update)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STORE_FORMAT', 'OLDER', 'Entry', 'LATENT_SUFFIXES', 'SD15', 'clear_domain', 'write_domain', 'Domain', 'Store',
            'few_shot', 'open_store', 'small_crop', 'only_these', 'read_latent', 'pack_latents', 'rank_rows',
-           'unpaired_plan', 'multidomain_plan']
+           'unpaired_plan', 'multidomain_plan', 'past_places']
 
 # %% ../nbs/workshop/store.ipynb #00000002
 import json, math
@@ -436,3 +436,9 @@ def multidomain_plan(sizes,           # number of samples of each domain
     y_trg = (y_src+1+(u[1]*(k-1)).astype(int)) % k # a shift by 1..k-1: uniform over the others
     i_src,i_trg = (u[2]*sizes[y_src]).astype(int),(u[3]*sizes[y_trg]).astype(int)
     return tuple(map(torch.from_numpy, (y_src, y_trg, i_src, i_trg)))
+
+# %% ../nbs/workshop/store.ipynb #ccf5d0fe
+def past_places(generator, n): # of random places of crops; number of crops
+    "The generator as it is after `n` crops"
+    torch.rand(n, 2, generator=generator, dtype=torch.float64)
+    return generator

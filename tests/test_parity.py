@@ -213,6 +213,7 @@ def test_pixel_stargan_in_the_original_order(kernels, plain):
 
 class Still(SimpleNamespace):
     "A learner whose networks stay where they are: it collects the loss and the gradient of every turn"
+    micro_batch = None
     def update(self, loss, *names):
         self.turns.append((loss.detach(), slope(loss, *(getattr(self.n, k) for k in names))))
 

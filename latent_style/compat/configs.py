@@ -310,10 +310,10 @@ def pack_once(cfg,          # a foreign file as a dict
     if recipe is None: return
     recipe['store'] = str(store)
     note,want = Path(store)/'packed.json',json.loads(json.dumps(_made_from(recipe)))
-    def done(): return note.exists() and json.loads(note.read_text()) == want
+    def done(): return note.exists() and json.loads(note.read_text(encoding='utf-8')) == want
     while int(os.environ.get('RANK', 0)) and not done(): time.sleep(.2)   # the first process packs, the others wait
     if done(): return
     for p in recipe['dirs'].values():
         if not _n_latents(p): raise ValueError(f'{p}: no .pt or .npy latents in this folder')
     print(f'packing latents into {store}: ' + ', '.join(f'{n} {k}' for n,k in _pack(recipe).items()))
-    note.write_text(json.dumps(want))
+    note.write_text(json.dumps(want), encoding='utf-8')

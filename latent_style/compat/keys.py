@@ -16,7 +16,6 @@ _resumes = '-a run resumes from its own folder'
 _draws = '-every draw is a function of seed and step'
 _loader = '-latents are read from memory'
 _bar = '-the bar fits the window'
-_torch = '-set by PyTorch'
 
 def _all(keys, means): return dict.fromkeys(keys.split(), means)
 
@@ -61,7 +60,8 @@ _stargan_training = dict(
     warmup_steps='warmup', min_lr_ratio='min_lr', lr_schedule='*schedule', lr_scheduler='*schedule',
     use_amp='*precision', amp='*precision', amp_dtype='*precision', use_compile='compile', log_interval='log_every',
     save_interval='*ckpt_every', eval_interval='*sample_every', progress_bar='progress', progress_style=_bar,
-    display_interval=_bar, allow_tf32=_torch, cudnn_benchmark=_torch, optim_fused='-always, where there is a fused one',
+    display_interval=_bar, allow_tf32='tf32', cudnn_benchmark='cudnn_benchmark',
+    optim_fused='-always, where there is a fused one',
     resume=_resumes, resume_path=_resumes, **_all('num_workers pin_memory drop_last', _loader),
     **_all('log_json console_log_path', '-the run folder holds the log'),
     **{'compile_*': '-the networks are compiled together, or not at all'})
