@@ -263,9 +263,9 @@ def translate(run,             # run folder, or a translator
               pictures,        # a picture, a tensor, a list, a file, a folder, or a file of latents
               to:str=None,     # name of the domain wanted; `None`: the second one
               **kwargs):
-    "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
+    "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     t = translator_of(run, kwargs)
-    return through(t, lambda z: t(z, to, kwargs['strength']), pictures, kwargs)
+    return through(t, lambda z: t(z, to, kwargs['strength']), pictures, kwargs, to=to)
 
 # %% ../nbs/03_cyclegan.ipynb #24875610
 from .basics import moved

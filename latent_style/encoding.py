@@ -19,7 +19,9 @@ from tqdm.auto import tqdm
 # %% ../nbs/workshop/encoding.ipynb #00000003
 from .autoencoders import load_codec
 from .data import fit, generator, open_picture, picture_domains, to_tensor
-from .store import STORE_FORMAT, Entry, file_hash, replace_file, write_domain, write_json
+from .disk import locked, replace_file, write_json
+from .samples import Memory
+from .store import OLDER, Entry, only_these, write_domain
 
 # %% ../nbs/workshop/encoding.ipynb #00000007
 def _inspect(path, name, size, mode, factor):
@@ -42,23 +44,23 @@ Part = namedtuple('Part', 'file names')   # a file for some latents, and the nam
 def _digest(*what):
     return hashlib.blake2b(json.dumps(what, default=str).encode(), digest_size=16).hexdigest()
 
-def _hash(path):
-    "Hash of a file; a link that leads nowhere and a file that may not be read become bad pictures later"
-    try: return file_hash(path)
-    except OSError as e: return f'unreadable: {e.strerror}'
-
-def _plan_parts(src, tree, work, batch, key):
-    "Domain -> its parts, and domain -> hash of each of its files"
+def _plan_parts(src, tree, work, batch, key, memory):
+    "Domain -> its parts, and domain -> hash of each of its files, as `memory` knows them"
     plan,hashes = {},{}
     for d,names in tree.items():
-        hashes[d] = {name:_hash(src/d/name) for name in names}
+        hashes[d] = {name:_hash(memory, src/d/name) for name in names}
         few = [names[i:i+batch] for i in range(0, len(names), batch)]
         plan[d] = [Part(work/f'{_digest(key, [(n, hashes[d][n]) for n in some])}.safetensors', some) for some in few]
     return plan,hashes
 
+def _hash(memory, path):
+    "Hash of a file; nothing for one that cannot be read, which the report will say"
+    try: return memory.hash(path)
+    except OSError: return ''
+
 # %% ../nbs/workshop/encoding.ipynb #0000000c
 def _plan_text(plan, hashes, *options):
-    "The JSON of a plan and of what else decides about a store, in pieces"
+    "What stores of older versions remember of a plan and of what else decides about them, as JSON in pieces"
     yield '[{'
     for k,(d,parts) in enumerate(plan.items()):
         files = json.dumps(hashes[d])
@@ -68,8 +70,12 @@ def _plan_text(plan, hashes, *options):
         yield ']'
     yield '}'+''.join(f', {json.dumps(o)}' for o in options)+']'
 
-def _made_from(plan, hashes, *options):
+def _made_from(plan, *options):
     "Hash of all that a store depends on"
+    return _digest([[d, [part.file.stem for part in parts]] for d,parts in plan.items()], *options)
+
+def _made_before(plan, hashes, *options):
+    "The same hash as older versions made it"
     h = hashlib.blake2b(digest_size=16)
     for piece in _plan_text(plan, hashes, *options): h.update(piece.encode())
     return h.hexdigest()
@@ -88,8 +94,9 @@ def _encode_part(part, folder, codec, how, dtype, seed, pool):
             else: records[i]['bad'] = f'its latent is not finite in {dtype}'
     replace_file(part.file, lambda tmp: save_file(latents, tmp, metadata=dict(files=json.dumps(records))))
 
-def _encode_parts(plan, src, codec, how, dtype, seed, progress):
+def _encode_parts(plan, src, work, codec, how, dtype, seed, progress):
     "Encode the parts that are not there yet"
+    work.mkdir(parents=True, exist_ok=True)
     total = sum(len(part.names) for parts in plan.values() for part in parts)
     with ThreadPoolExecutor(4) as pool, tqdm(total=total, disable=not progress, desc='encode') as bar:
         for d,parts in plan.items():
@@ -153,14 +160,30 @@ def _complain(path, report, skip_bad):
     empty = [d for d,n in report['domains'].items() if not n]
     if empty: raise ValueError(f"no pictures left in {', '.join(empty)}, see {path}")
 
-def _is_done(folder, made_from):
-    "Whether a domain's index is there and of the same making"
-    try: return json.loads((folder/'index.json').read_text(encoding='utf-8'))['made_from'] == made_from
-    except (OSError, ValueError, KeyError): return False
+def _is_done(dst, plan, hashes, made_from, options):
+    "Whether the store is there, and all of it of this making"
+    try: found = [json.loads((dst/domain/'index.json').read_text(encoding='utf-8')) for domain in plan]
+    except (OSError, ValueError): return False
+    if any(index.get('format') == OLDER for index in found): made_from = _made_before(plan, hashes, *options)
+    return all(index.get('made_from') == made_from for index in found)
 
-# %% ../nbs/workshop/encoding.ipynb #00000013
+# %% ../nbs/workshop/encoding.ipynb #00000012
+def _indexed(entry, hashes):
+    "An entry with the record that the store keeps"
+    name = entry.record['name']
+    return entry._replace(record=dict(name=name, sha256=hashes[name], size=entry.record['size']))
+
+def _join(plan, hashes, dst, other, skip_bad, info, dtype, shard_mb):
+    "The store from its parts"
+    good,report = _sort_out(plan, other)
+    write_json(dst/'report.json', report)
+    _complain(dst/'report.json', report, skip_bad)
+    for domain in plan:
+        write_domain(dst/domain, [_indexed(e, hashes[domain]) for e in good[domain]], info, dtype, shard_mb)
+
+# %% ../nbs/workshop/encoding.ipynb #00000014
 def encode_folder(src,                 # one sub-folder of pictures per domain
-                  dst,                 # the store; one sub-folder per domain
+                  dst,                 # the store; one sub-folder per domain. Others that came from `src` are removed
                   codec='tiny',        # a codec, or what `load_codec` takes
                   size=256,            # pixels; None keeps those of the pictures (with mode 'keep')
                   mode='crop',         # 'crop', 'pad' or 'keep', see `fit`
@@ -169,32 +192,25 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
                   batch=16,            # pictures per part
                   dtype=torch.float16, # of the store
                   shard_mb=256,        # largest size of a shard
+                  check='time',        # which files have changed? 'time': by size and times; 'hash': read all of them
                   progress=True,
                  ):
     "Encode a tree of pictures into a latent store; call again to resume. Returns the report"
     src,dst,codec = Path(src),Path(dst),load_codec(codec)
+    if check not in ('time','hash'): raise ValueError(f"check={check!r}: take 'time' or 'hash'")
     if os.path.realpath(src) == os.path.realpath(dst):
         raise ValueError(f'{dst} is the folder of the pictures: give another one for their latents')
     tree,other = picture_domains(src, without=[dst])
-    work = dst/'.parts'
-    key = [STORE_FORMAT, codec.id, getattr(codec,'tile',0), codec.dtype, size, mode, sample, seed, dtype]
-    plan,hashes = _plan_parts(src, tree, work, batch, key)
-    made_from = _made_from(plan, hashes, skip_bad, shard_mb)
-    if not all(_is_done(dst/domain, made_from) for domain in tree):
-        work.mkdir(parents=True, exist_ok=True)
-        how = dict(size=size, mode=mode, factor=codec.factor)
-        _encode_parts(plan, src, codec, how, dtype, seed if sample else None, progress)
-        good,report = _sort_out(plan, other)
-        write_json(dst/'report.json', report)
-        _complain(dst/'report.json', report, skip_bad)
-        info = dict(codec=codec.spec(), scale=codec.scale, shift=codec.shift, mode=mode, size=size, made_from=made_from)
-        for domain in plan:
-            write_domain(dst/domain, [_indexed(e, hashes[domain]) for e in good[domain]], info, dtype, shard_mb)
-    shutil.rmtree(work, ignore_errors=True)
-    return json.loads((dst/'report.json').read_text(encoding='utf-8'))
-
-# %% ../nbs/workshop/encoding.ipynb #00000014
-def _indexed(entry, hashes):
-    "An entry with the record that the index keeps"
-    name = entry.record['name']
-    return entry._replace(record=dict(name=name, sha256=hashes[name], size=entry.record['size']))
+    key = [OLDER, codec.id, getattr(codec,'tile',0), codec.dtype, size, mode, sample, seed, dtype]
+    how = dict(size=size, mode=mode, factor=codec.factor)
+    with locked(dst, 'encoding', wait=True):
+        with Memory(dst, check == 'hash') as memory:
+            plan,hashes = _plan_parts(src, tree, dst/'.parts', batch, key, memory)
+        made_from = _made_from(plan, skip_bad, shard_mb)
+        if not _is_done(dst, plan, hashes, made_from, (skip_bad, shard_mb)):
+            _encode_parts(plan, src, dst/'.parts', codec, how, dtype, seed if sample else None, progress)
+            info = dict(codec=codec.spec(), scale=codec.scale, shift=codec.shift, mode=mode, size=size)
+            _join(plan, hashes, dst, other, skip_bad, info | dict(made_from=made_from), dtype, shard_mb)
+        shutil.rmtree(dst/'.parts', ignore_errors=True)
+        with Memory(dst) as memory: only_these(dst, tree, src, memory)
+        return json.loads((dst/'report.json').read_text(encoding='utf-8'))

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LENGTHS', 'FREE', 'METHODS', 'training', 'translating', 'resolved', 'check_names', 'takes', 'run_so_far',
-           'options_of', 'Method', 'open_data', 'module_of', 'with_defaults', 'watchers', 'build', 'run_training',
-           'start_from', 'same_domains', 'Translator', 'check_strength', 'load_run', 'translator_of', 'through',
-           'translate', 'closed']
+           'options_of', 'Method', 'open_data', 'module_of', 'defaults_of', 'with_defaults', 'watchers', 'build',
+           'run_training', 'codec_name', 'same_codec', 'start_from', 'same_domains', 'Translator', 'check_strength',
+           'load_run', 'translator_of', 'through', 'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
-import importlib, inspect, math, os
+import importlib, inspect, math, os, warnings
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
@@ -23,12 +23,14 @@ from fastcore.meta import delegates
 # %% ../nbs/workshop/method.ipynb #00000004
 from .basics import nearest
 from .autoencoders import load_codec
-from .store import open_store
+from .disk import locked
+from .identity import identity
+from .store import open_store, small_crop
 from .translation import fingerprint, translate_pictures
-from .learner import EMA, Learner, Schedule, compile_nets, find_device
+from .learner import EMA, Learner, Schedule, arithmetic, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
-from .run import (Checkpoint, best_checkpoint, checkpoints, load_weights, locked, pick_checkpoint,
-    read_config, run_options)
+from .run import (Checkpoint, checkpoints, load_weights, pick_checkpoint,
+    read_config, run_and_step, run_options)
 
 # %% ../nbs/workshop/method.ipynb #00000007
 def training(preset:str=None,        # other defaults under a name
@@ -36,14 +38,18 @@ def training(preset:str=None,        # other defaults under a name
              kimg:float=None,        # or in thousands of samples
              images:int=None,        # or in samples
              batch=8,                # samples in a step, all processes together
+             micro_batch:int=None,   # samples that a process holds in its networks at once; `None`: its share
              gain=1.,                # networks see `gain` x the codec's latents
              ema=.999,               # decay of the averages of the weights; 0: none
-             init:str=None,          # run folder to start from; it may know other domains
+             init:str=None,          # run folder, or one of its checkpoints, to start from; it may know other domains
              max_samples:int=None,   # few-shot: so many samples per domain, chosen by `seed`
              seed=0,                 # of weights, batches and every other draw
              precision='fp32',       # or 'bf16'
              device:str=None,        # where to compute; `None`: the best there is
-             compile=False,          # `torch.compile` for the networks
+             codec:str=None,         # folder where the autoencoder of the latents lies now, if it has moved
+             compile=False,          # `torch.compile` for the networks; in Python also the name of a backend
+             tf32=True,              # float32 on a GPU in TF32: faster, 10 binary digits of 23; never in a step with R1
+             cudnn_benchmark=False,  # let cuDNN look for its fastest way: not the same one in every run
              max_minutes:float=None, # stop earlier, after so many minutes (and resume later)
              log_every=50,           # steps between rows of the log
              sample_every=1000,      # steps between sample grids; 0: none
@@ -53,7 +59,7 @@ def training(preset:str=None,        # other defaults under a name
              trackers:str=None,      # for example 'tensorboard'
              progress=True,          # show a bar
              evaluate=None,          # function learner -> dict of numbers for the log, at every sample grid
-             best:str=None,          # key of those numbers whose largest value marks the best checkpoint
+             best:str=None,          # key of those numbers that marks the best checkpoint; '-gap': smaller is better
              cbs=()):                # more callbacks
     "Options of training"
 
@@ -75,8 +81,9 @@ def translating(strength=1.,         # 0: the input (through the codec), 1: the 
 # %% ../nbs/workshop/method.ipynb #00000009
 LENGTHS = ('n_steps','kimg','images')       # three ways to say how long; one of them is given
 # options that do not change the weights: a resumed run may have others
-FREE = set('''data path device compile max_minutes log_every sample_every n_samples ckpt_every keep trackers progress
-              best preset init kimg images'''.split())
+FREE = set('''data path device compile tf32 cudnn_benchmark micro_batch max_minutes log_every sample_every n_samples
+              ckpt_every keep trackers progress best preset init kimg images
+              codec latents'''.split())     # the last two have a check of their own
 
 def _preset(name, presets, where):
     "The options behind the name of a preset"
@@ -135,17 +142,18 @@ def run_so_far(given, preset, sig, fresh=()):
     if not checkpoints(path): return {}
     return {k: v for k,v in read_config(path).items() if k not in FREE and k not in fresh}
 
-# %% ../nbs/workshop/method.ipynb #0000001a
+# %% ../nbs/workshop/method.ipynb #0000000b
 def options_of(train, given): # of a method; options of a caller
     "All options with which a call of `train` would train"
     sig,preset = inspect.signature(train),_preset(given.get('preset'), train.presets, train.__name__)
     return resolved(sig, given, preset, run_so_far(given, preset, sig, train.fresh))
 
-# %% ../nbs/workshop/method.ipynb #0000000d
+# %% ../nbs/workshop/method.ipynb #0000000e
 class Method:
     "What tells one method from another; a subclass fills in what its lesson has built"
     name = ''              # in config.json and on the command line
     shape = ()             # options that decide the shapes of the networks
+    scale = ('gain',)      # and those that decide what the numbers in them mean
     free = ()              # own options that a resumed run may have otherwise
     averaged = ()          # networks of which averages are kept: those that translate
     panels,bar = None,()   # groups of curves; scalars beside the progress bar
@@ -162,6 +170,9 @@ class Method:
     def row(self, learn, o, means): return {}                 # more numbers for a row of the log
     def callbacks(self, o, data): return []                   # of this method alone
     def begins_with(self, nets, old): return {k: k for k in nets} # init=: network -> its name in the old checkpoint
+    def apart(self, old, o):                                  # init=: options of the run `old` that do not fit, as text
+        return [f'{k}={getattr(old, k, None)!r}' for k in (*self.shape, *self.scale)
+                if getattr(old, k, None) != getattr(o, k, None)]
     def adopt(self, nets, theirs, old, o):                    # init=: fill new networks from those of the run `old`
         for k,net in nets.items(): net.load_state_dict(theirs[k].state_dict())
     def translator(self, nets, codec, o): raise NotImplementedError
@@ -169,13 +180,15 @@ class Method:
 def open_data(o):
     "The latent store of a run, with two domains or more"
     few = -1 if o.max_samples is None else o.max_samples
-    store = open_store(o.data, o.domains, max_samples=few, seed=o.seed)
+    store = open_store(o.data, o.domains, max_samples=few, seed=o.seed, codec=o.codec)
     if len(store) < 2:
         raise ValueError(f'{o.data}: a translation needs two domains or more, this is {list(store.domains)}')
-    o.domains,o.codec = list(store.domains),store.spec
+    o.domains,o.codec,o.latents = list(store.domains),store.spec,identity(store, o.data)
+    note = None if getattr(o, 'crop', None) else small_crop(store)
+    if note and int(os.environ.get('RANK', 0)) == 0: warnings.warn(f'{o.data}: {note}')
     return store
 
-# %% ../nbs/workshop/method.ipynb #0000000e
+# %% ../nbs/workshop/method.ipynb #0000000f
 METHODS = dict(cyclegan='latent_style.cyclegan', stargan='latent_style.stargan', pixels='latent_style.stargan_pixels',
                otcfm='latent_style.otcfm')       # name -> module; its `METHOD` is the object
 
@@ -184,17 +197,22 @@ def module_of(name):
     if name not in METHODS: raise ValueError(f'no method {name!r}.' + nearest(name, METHODS))
     return importlib.import_module(METHODS[name])
 
+def defaults_of(name):
+    "Options of a method's `train` with their defaults; none for a method that is not in the table"
+    if name not in METHODS: return {}
+    return {k: p.default for k,p in inspect.signature(module_of(name).train).parameters.items()}
+
 def with_defaults(o):
     "Options of a run, and today's defaults for options that it is too old to know"
-    sig = inspect.signature(module_of(o.method).train)
-    return SimpleNamespace(**{k: p.default for k,p in sig.parameters.items()} | vars(o))
+    return SimpleNamespace(**defaults_of(o.method) | vars(o))
 
-# %% ../nbs/workshop/method.ipynb #00000010
+# %% ../nbs/workshop/method.ipynb #00000011
 def watchers(m, o, data, evaluate, cbs):
     "The callbacks of a run"
     out = [Schedule(m.rate(o)), Recorder(o.log_every, lambda learn, means: m.row(learn, o, means)),
            Samples(lambda learn: m.draw(learn, o, data), o.sample_every), Curves(m.panels, draw=m.sheets),
-           Checkpoint(o.ckpt_every, o.keep, o.best, free=FREE|set(m.free)), *m.callbacks(o, data), *cbs]
+           Checkpoint(o.ckpt_every, o.keep, o.best, free=FREE|set(m.free), defaults=defaults_of(m.name)),
+           *m.callbacks(o, data), *cbs]
     if o.ema: out.append(EMA(*m.averaged, decay=o.ema))
     if evaluate: out.append(Evaluate(evaluate, o.sample_every))
     if o.progress: out.append(Progress(list(m.bar)))
@@ -202,6 +220,7 @@ def watchers(m, o, data, evaluate, cbs):
     if o.max_minutes: out.append(MaxTime(o.max_minutes))
     return out
 
+# %% ../nbs/workshop/method.ipynb #00000012
 def build(m,             # `Method`
           o,             # its options
           evaluate=None, cbs=()):
@@ -213,10 +232,10 @@ def build(m,             # `Method`
     if o.init and not checkpoints(o.path): start_from(m, o, nets, codec.channels)
     learn = Learner(nets, m.optimizers(o, nets), m.step(o), m.batches(o, data), o.n_steps, o.path,
                     watchers(m, o, data, evaluate, cbs), o.seed, dict(vars(o), method=m.name), o.precision, o.device,
-                    o.batch, o.trackers)
+                    o.batch, o.trackers, micro_batch=o.micro_batch)
     m.place(data, learn.device)
     learn.codec = codec.to(learn.device)
-    if o.compile: compile_nets(learn)
+    if o.compile: compile_nets(learn, **({} if o.compile is True else dict(backend=o.compile)))
     return learn
 
 def run_training(m,        # `Method`
@@ -227,27 +246,42 @@ def run_training(m,        # `Method`
     evaluate,cbs,o = options.pop('evaluate'),options.pop('cbs'),SimpleNamespace(**options)
     seen = o.images or (o.kimg or 0)*1000
     if seen: o.n_steps = math.ceil(seen/o.batch)
+    o.kimg = o.images = None      # the run folder has the length in steps alone, and can be trained from
     if o.domains is not None: o.domains = [str(d) for d in o.domains]
     for k in ('data','path','init'): setattr(o, k, None if getattr(o, k) is None else str(getattr(o, k)))
     alone = locked(o.path) if int(os.environ.get('RANK', 0)) == 0 else nullcontext()
-    with alone: return build(m, o, evaluate, cbs).fit()
+    with alone, arithmetic(o.tf32, o.cudnn_benchmark): return build(m, o, evaluate, cbs).fit()
 
-# %% ../nbs/workshop/method.ipynb #00000012
+# %% ../nbs/workshop/method.ipynb #00000014
+def codec_name(spec):
+    "What messages call the codec of a run"
+    return (spec.get('id') or spec.get('path')) if isinstance(spec, dict) else spec
+
+def same_codec(spec, other): # of two runs
+    "Do latents of both mean the same, as far as one can know?"
+    if not (isinstance(spec, dict) and isinstance(other, dict)): return spec == other
+    known = spec.get('id') and other.get('id')
+    return all(spec.get(k) == other.get(k) for k in (('id','scale','shift') if known else ('scale','shift')))
+
 def start_from(m, o, nets, channels):
     "Fill networks from the run `o.init`"
-    old = with_defaults(run_options(o.init, m.name, 'init='))
-    differ = [f'{k}={getattr(old, k, None)!r}' for k in m.shape if getattr(old, k, None) != getattr(o, k)]
+    run,step = run_and_step(o.init)
+    old = with_defaults(run_options(run, m.name, 'init='))
+    differ = m.apart(old, o)
     if differ: raise ValueError(f"init={o.init}: its networks have {', '.join(differ)}; give the same options")
+    if not same_codec(old.codec, o.codec):
+        raise ValueError(f'init={o.init}: its latents are those of the codec {codec_name(old.codec)}, and in {o.data} '
+                         f'are those of {codec_name(o.codec)}; encode the pictures with the codec of that run')
     theirs = m.networks(old, channels)
     names = m.begins_with(theirs, old)
-    load_weights(best_checkpoint(o.init)/'weights.safetensors', {names[k]: theirs[k] for k in names})
+    load_weights(pick_checkpoint(run, step)/'weights.safetensors', {names[k]: theirs[k] for k in names})
     with torch.no_grad(): m.adopt(nets, theirs, old, o)
 
 def same_domains(new, old):
     "Number of a domain in a new run -> its number in an old one, for those that both know"
     return {i: old.index(d) for i,d in enumerate(new) if d in old}
 
-# %% ../nbs/workshop/method.ipynb #00000015
+# %% ../nbs/workshop/method.ipynb #00000018
 class Translator:
     "Networks of a trained run, their codec and the names of its domains; a method says how they are called"
     method,title = '',''
@@ -277,7 +311,7 @@ def check_strength(strength):
     if not 0 <= strength <= 1:
         raise ValueError(f'strength={strength}: a number from 0 (the input) to 1 (the full translation)')
 
-# %% ../nbs/workshop/method.ipynb #00000018
+# %% ../nbs/workshop/method.ipynb #0000001b
 def load_run(path,            # run folder, or the learner itself
              codec=None,      # codec instead of the one in the run's configuration
              ema=True,        # averaged weights, where the run kept them
@@ -327,7 +361,7 @@ def translate(run,       # run folder, learner, or a translator
     name = t.method if t else run_options(getattr(run, 'path', run)).method
     return module_of(name).translate(run, pictures, to, **options)
 
-# %% ../nbs/workshop/method.ipynb #00000019
+# %% ../nbs/workshop/method.ipynb #0000001c
 def closed(fig):
     "A figure that shall become a file and not be shown"
     plt.close(fig)

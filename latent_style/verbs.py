@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXTRA', 'LENGTHS', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'say', 'names', 'encode',
            'pack', 'method_first', 'train_options', 'method_of_file', 'every_option', 'plain', 'train', 'sweep',
-           'translate_of', 'translate_options', 'save_results', 'translate', 'plot', 'opened', 'asked', 'judging',
+           'translate_of', 'translate_options', 'translate', 'plot', 'opened', 'asked', 'judging',
            'evaluate_checkpoints', 'sample', 'export']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
@@ -15,17 +15,17 @@ from pathlib import Path
 # %% ../nbs/workshop/verbs.ipynb #00000003
 from . import judge
 from .autoencoders import load_codec
-from .run import checkpoints as older
+from .compat import checkpoints as older
 from .compat import configs
 from .compat.pixels import write_original
-from .data import save_picture
 from .encoding import encode_folder
 from .learner import find_device
 from .forecast import foretold
 from .method import METHODS, module_of, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
-from .run import plot_log, read_config, read_log
+from .run import plot_log, read_config, read_log, todays
+from .data import domain_folders
 from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep
 
@@ -84,6 +84,11 @@ def train_options(module):
     return out | dict(data=out['data']._replace(needed=False))
 
 # %% ../nbs/workshop/verbs.ipynb #0000000e
+def _filed(file, typed=False):
+    "A configuration file; that of a run, its config.json, in today's names"
+    found = config_file(file, typed)
+    return todays(found) if {'method','codec'} <= found.keys() else found
+
 def _file_options(file, options, path=None):
     "What a configuration file asks for, and notes about what has no meaning here"
     if file is None: return {},[]
@@ -97,13 +102,13 @@ def _file_options(file, options, path=None):
     # the file that a run wrote names its method, describes its latents and their codec: no option asks for that
     notes = {'method','latents'} if 'method' in found else set()
     if notes and ('codec' not in options or isinstance(found.get('codec'), dict)): notes |= {'codec'}
-    return from_file({k: v for k,v in config_file(file).items() if k not in notes}, options, file),[]
+    return from_file({k: v for k,v in _filed(file).items() if k not in notes}, options, file),[]
 
 # %% ../nbs/workshop/verbs.ipynb #0000000f
 def method_of_file(file):
     "The method that a configuration file is for"
     if file is None: return 'cyclegan'
-    found = config_file(file, typed=True)
+    found = _filed(file, typed=True)
     if configs.is_foreign(found): return configs.in_our_words(found, file)[0]
     return found.get('method', 'cyclegan')
 
@@ -197,37 +202,25 @@ def translate_of(run):
 def translate_options(run): # `None`: those of every method
     "Options of `translate` for the command line"
     functions = [translate_of(run)] if run else [module_of(name).translate for name in METHODS]
-    out = {k: option for f in functions for k,option in described(f).items()}
+    out = {k: option for f in functions for k,option in described(f, without=('lazy',)).items()}
     out['pictures'] = Option(None, str, 'picture files, folders of pictures, files of latents', True)
-    out['out'] = Option('translated', str, 'folder for the results; for a single picture also a file name', False)
-    if 'domains' in out: out['domains'] = out['domains']._replace(kind=list)
-    return out
+    return out | dict(out=out['out']._replace(default='translated'))
 
 # %% ../nbs/workshop/verbs.ipynb #00000019
-def save_results(pics, out):
-    "One picture under the name of a file"
-    if len(pics) != 1:
-        raise ValueError(f'{out} is the name of one file, and there are {len(pics)} pictures: give a folder')
-    save_picture(pics[0], out)
-
-# %% ../nbs/workshop/verbs.ipynb #0000001a
 def translate(words): # of the command line
     """Translate pictures of any size with a trained run, or with a checkpoint file of another system
 
-    --out is a folder; for a single picture also a file name."""
+    --out is a folder; for a single picture also a file name. Call again to go on: what is done is not done again."""
     run = next((w for w in words if w[:1] != '-'), None)
     if run is None and not {'-h','--help'} & set(words): raise ValueError('required: run, pictures')
     options = translate_options(run)
     o = given(words, options, 'translate', inspect.getdoc(translate), many=('pictures',))
     if 'reference' in o and not Path(o['reference']).exists(): o['reference'] = names(o['reference'])
     out,pictures = o.pop('out', 'translated'),o.pop('pictures')
-    one = Path(out).suffix.lower() in ('.png','.jpg','.jpeg','.webp','.tif','.bmp')
-    if len(pictures) == 1: pictures = pictures[0]
-    pics = translate_of(run)(o.pop('run'), pictures, out=None if one else out, **o)
-    if one: save_results(pics, out)
-    say(out if one else f'{len(pics)} pictures in {out}')
+    files = translate_of(run)(o.pop('run'), pictures, out=out, **o)
+    say(out if files == [Path(out)] else f'{len(files)} pictures in {out}')
 
-# %% ../nbs/workshop/verbs.ipynb #0000001d
+# %% ../nbs/workshop/verbs.ipynb #0000001c
 def plot(run,          # run folder
          save:str=None,# picture file; `None`: losses.png in the run folder
          x='kimg'):    # key of the horizontal axis
@@ -240,7 +233,7 @@ def plot(run,          # run folder
     plot_log(rows, x=x, save=file)
     say(file)
 
-# %% ../nbs/workshop/verbs.ipynb #0000001e
+# %% ../nbs/workshop/verbs.ipynb #0000001d
 RUNS = dict(runs=Option(None, str, 'run folders, or checkpoint files of other systems', True),
             step=Option(None, int, 'of the checkpoints; `None`: the best, or else the newest', False),
             domains=Option(None, list, 'names of the domains of a checkpoint file', False),
@@ -256,7 +249,7 @@ def opened(runs, step=None, domains=None, device=None):
     called = dict(zip(judge.short_names(runs), runs))
     return {k: load(r) for k,r in called.items()},{k: judge.note_of(r, step) for k,r in called.items()}
 
-# %% ../nbs/workshop/verbs.ipynb #0000001f
+# %% ../nbs/workshop/verbs.ipynb #0000001e
 def asked(f, words, runs=RUNS):
     "Runs and options of a judging verb; what a function must be given is an option too, `--source FOLDER`"
     name = f.__name__.replace('_', '-')
@@ -267,7 +260,7 @@ def asked(f, words, runs=RUNS):
     if missing: raise ValueError(f'{name}, missing: {", ".join(missing)}')
     return o
 
-# %% ../nbs/workshop/verbs.ipynb #00000020
+# %% ../nbs/workshop/verbs.ipynb #0000001f
 def judging(f): # a function of `judge`
     "The verb of a function that judges translators"
     def verb(words):
@@ -284,7 +277,7 @@ evaluate_all = judging(judge.evaluate_all)
 evaluate_one = judging(judge.evaluate_one)
 evaluate_styles = judging(judge.evaluate_styles)
 
-# %% ../nbs/workshop/verbs.ipynb #00000021
+# %% ../nbs/workshop/verbs.ipynb #00000020
 def evaluate_checkpoints(words): # of the command line
     "A row for every checkpoint that each run kept"
     o = asked(judge.evaluate_checkpoints, words, {k: RUNS[k] for k in ('runs','device')})
@@ -293,7 +286,7 @@ def evaluate_checkpoints(words): # of the command line
     called = zip(judge.short_names(runs), runs)
     judge.evaluate_checkpoints({k: (load, run) for k,run in called}, **o)
 
-# %% ../nbs/workshop/verbs.ipynb #00000022
+# %% ../nbs/workshop/verbs.ipynb #00000021
 def sample(run,             # run folder, or a checkpoint file of the original StarGAN v2
            src,             # folder of contents, with a folder for each domain
            ref,             # folder of references, likewise
@@ -306,12 +299,12 @@ def sample(run,             # run folder, or a checkpoint file of the original S
            device:str=None):  # where to compute; `None`: the best there is
     "Sheets of a StarGAN v2: contents x references, styles from noise, there and back, and a film"
     from latent_style.stargan_pixels import sample as draw
-    if domains is None and not _is_run(run): domains = sorted(p.name for p in Path(src).iterdir() if p.is_dir())
+    if domains is None and not _is_run(run): domains = [d.name for d in domain_folders(src)]
     translators,_ = opened([run], step, domains, device)
     t, = translators.values()
     return draw(judge.drawing(t, run), src, ref, out, n, frames=frames, seed=seed)
 
-# %% ../nbs/workshop/verbs.ipynb #00000023
+# %% ../nbs/workshop/verbs.ipynb #00000022
 def export(run,             # run folder of a pixel run
            file,            # such as 100000_nets_ema.ckpt
            ema=True,        # averaged networks; no: those in training, with the discriminator
