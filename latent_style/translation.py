@@ -128,6 +128,7 @@ class Record:
         return key is not None and self.made.get(self.name(file)) == key
 
     def add(self, key, file):
+        self.out.mkdir(parents=True, exist_ok=True)
         with open(self.file, 'a', encoding='utf-8') as f:
             f.write('\n'*self.torn+json.dumps([self.name(file), key], ensure_ascii=False)+'\n')
         self.torn = False
@@ -178,7 +179,6 @@ def _all_of(there, results, failed, n, out, bar):
 def _unfinished(items, files, out, made_by):
     "Sources that have no result yet, with its file; names and files of those that have; the record"
     if out is None or is_file_name(out): return list(zip(items, files)),[],None
-    Path(out).mkdir(parents=True, exist_ok=True)
     record,todo,there = Record(out, made_by),[],[]
     for source,file in zip(items, files):
         if record.holds(source, file): there.append((source.name, file))

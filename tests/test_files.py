@@ -30,7 +30,9 @@ def photos(world, tmp_path):
     "A copy of twelve photographs"
     return Path(shutil.copytree(world/'w/test/photo', tmp_path/'photos'))
 
-def names(folder): return sorted(f.relative_to(folder).as_posix() for f in folder.rglob('*') if f.is_file() and f.name[0] != '.')
+def names(folder):
+    files = (f for f in folder.rglob('*') if f.is_file() and f.name[0] != '.')
+    return sorted(f.relative_to(folder).as_posix() for f in files)
 
 def contents(folder): return {f.name: f.read_bytes() for f in folder.iterdir()}
 
@@ -110,7 +112,8 @@ def test_another_run_is_noticed(world, photos, tmp_path):
 def test_a_folder_in_the_memory_of_a_batch(world, photos, tmp_path, monkeypatch):
     "The iterator reads a batch ahead and no more; with `out` paths come back and no pictures"
     read = []
-    monkeypatch.setattr(sources, 'open_picture', lambda path, **kw: read.append(path) or Image.open(path).convert('RGB'))
+    def opened(path, **kw): return read.append(path) or Image.open(path).convert('RGB')
+    monkeypatch.setattr(sources, 'open_picture', opened)
     pairs = cyclegan.translate(world/'r', photos, lazy=True, batch=1/8, device='cpu')
     for k,(name,x) in enumerate(pairs, 1): assert len(read) <= k+3 and x.shape == (3,64,64)
     assert k == 12 and name == '000011.png'
@@ -123,7 +126,8 @@ def test_a_run_that_exploded_writes_nothing(world, photos, tmp_path, capsys):
     with pytest.raises(ValueError, match='not finite'):
         cyclegan.translate(t, photos, 'swirl', out=tmp_path/'o', progress=False)
     assert names(tmp_path/'o') == []
-    with pytest.raises(ValueError, match='not finite'): save_picture(torch.full((3,8,8), float('nan')), tmp_path/'x.png')
+    with pytest.raises(ValueError, match='not finite'):
+        save_picture(torch.full((3,8,8), float('nan')), tmp_path/'x.png')
 
 # What is found
 
@@ -216,9 +220,30 @@ def test_a_damaged_picture_costs_no_steps(world, tmp_path, capsys):
     src = Path(shutil.copytree(world/'w/train', tmp_path/'w'))
     f = src/'photo/000003.png'
     f.write_bytes(f.read_bytes()[:-3000])
-    o = '--size 64 --width 8 --c_max 16 --w_map 16 --batch 2 --n_steps 6 --sample_every 0 --preset laptop --workers 0'.split()
+    o = '--size 64 --width 8 --c_max 16 --w_map 16 --batch 2 --n_steps 6 --sample_every 0 --preset laptop'.split()
+    o += ['--workers', 0]
     assert call('train', 'pixels', src, '--path', tmp_path/'p', *o, *CPU) == 0
     said = capsys.readouterr()
     assert 'step 6 of 6' in said.out and '000003.png' in said.err
     assert call('train', 'pixels', src, '--path', tmp_path/'p2', '--check', *o, *CPU) == 2
     assert 'photo/000003.png' in capsys.readouterr().err
+
+# What others bring
+
+def test_a_checkpoint_file_translates(photos, tmp_path):
+    from latent_style.models import ResnetGenerator
+    torch.manual_seed(0)
+    net = ResnetGenerator(4, 4, ngf=8, n_blocks=1)
+    torch.save(dict(G=net.state_dict(), F=net.state_dict()), tmp_path/'latest.pt')
+    words = ['translate', tmp_path/'latest.pt', photos, '--codec', 'tiny', '--to', 'B', '--out', tmp_path/'o', *CPU]
+    assert call(*words, '--format', 'webp', '--strength', '.5') == 0
+    assert names(tmp_path/'o') == [f'{i:06d}.webp' for i in range(12)]
+
+def test_pictures_of_telephones(tmp_path, monkeypatch):
+    "Once pillow-heif is installed, its suffixes are known; here a stand-in for it"
+    from latent_style.data import picture_suffixes
+    (tmp_path/'pillow_heif.py').write_text("def register_heif_opener():\n    from PIL import Image\n"
+                                           "    Image.register_extension('PNG', '.heic')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(Image, 'EXTENSION', dict(Image.registered_extensions()))
+    assert '.heic' in picture_suffixes.__wrapped__()
