@@ -226,8 +226,8 @@ def build(m,             # `Method`
           evaluate=None, cbs=()):
     "The learner of a run"
     data = m.data(o)
-    torch.manual_seed(o.seed)
     codec = m.codec(o, data)
+    torch.manual_seed(o.seed)      # after the codec, some of which draw numbers when they are built
     nets = m.networks(o, codec.channels)
     if o.init and not checkpoints(o.path): start_from(m, o, nets, codec.channels)
     learn = Learner(nets, m.optimizers(o, nets), m.step(o), m.batches(o, data), o.n_steps, o.path,
