@@ -14,7 +14,8 @@ ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
 def pictures(tmp_path_factory):
     "Test pictures of three manners; the n-th of each shows the same scene"
     from latent_style.data import save_picture
-    from latent_style.painted import paint, paint_scenes
+    from latent_style.painted import paint
+    from latent_style.scenes import paint_scenes
     folder,scenes = tmp_path_factory.mktemp('eval'),paint_scenes(8, seed=3)
     for m in ('photo','impressionist','swirl'):
         for i,p in enumerate(paint(scenes, m, 64)): save_picture(p, folder/'test'/m/f'{i:02d}.png')
