@@ -15,8 +15,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 # %% ../nbs/workshop/translation.ipynb #00000003
-from .autoencoders import standardise, tiled
+from .autoencoders import standardise
 from .data import find_files, fit, load_picture, picture_suffixes, save_picture, to_pil, to_tensor
+from .tiles import in_pieces
 from .store import LATENT_SUFFIXES, read_latent
 
 # %% ../nbs/workshop/translation.ipynb #00000006
@@ -84,8 +85,6 @@ def _pad_to(x, multiple):
     "Mirror a picture (3,h,w) at its lower and right edge until its sides are multiples"
     return torch.from_numpy(np.pad(x.numpy(), [(0,0)]+[(0,-side % multiple) for side in x.shape[1:]], mode='reflect'))
 
-def _in_tiles(fn, tile, z): return tiled(fn, z, tile, tile//4)
-
 def _encoded(codec, latent, xs, multiple, scaled):
     "Latents of a batch of equal shapes, pictures or latents"
     if not latent: return codec.encode(torch.stack([_pad_to(x, multiple) for x in xs]))
@@ -100,14 +99,14 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        out=None,      # folder for PNGs, which keep the relative names of their sources
                        size=None,     # resize the shorter side of pictures to this; latents stay as they are
                        batch=8,       # pictures of 256x256 at once, fewer when larger
-                       tile=96,       # `fn` sees latents above this side in pieces; None: always whole
+                       tile=96,       # side in cells of the pieces of very large latents, see `in_pieces`; None: no pieces
                        multiple=None, # sides are padded to multiples of this; default the codec's factor
                        scaled=True,   # whether latent files hold scaled latents
                       ):
     "Pictures of any size through `fn`: a list of tensors (3,h,w) on the CPU"
     if size is not None and size < 1:
         raise ValueError(f'size is {size}: give the pixels of the shorter side, 1 or more')
-    on_latents = fn if tile is None else partial(_in_tiles, fn, tile)
+    on_latents = fn if tile is None else partial(in_pieces, fn, tile=tile)
     items = sources(pictures, codec)
     names = result_names([source.name for source in items])
     done = []

@@ -11,10 +11,11 @@ from project import modules, package
 FLOORS = [floor.split() for floor in '''
 basics
 painted scenes manners codec
+winograd kernels
+tiles
 data
 autoencoders
 store encoding pictures translation
-winograd kernels
 models models_style
 losses flows
 learner callbacks run
