@@ -9,6 +9,7 @@ __all__ = ['plain_kernels', 'on_cpu', 'use_fast', 'reflect', 'fold', 'norm_in_gr
 # %% ../nbs/workshop/kernels.ipynb #00000002
 import contextlib, ctypes
 import torch, torch.nn as nn, torch.nn.functional as F
+from torch.overrides import handle_torch_function, has_torch_function_unary
 from .winograd import pays, winograd, winograd_back
 
 # %% ../nbs/workshop/kernels.ipynb #00000006
@@ -271,8 +272,9 @@ def _shared(t, groups):
     b,c = t.shape
     return t if groups == c else t.view(b, groups, -1).mean(2).repeat_interleave(c//groups, 1)
 
-def _centred(x, groups):
+def centred(x, groups):
     "`x` (b,h,w,c) less its means, and 1/deviation (b,c)"
+    if has_torch_function_unary(x): return handle_torch_function(centred, (x,), x, groups)
     def mean(v): return _shared(v.flatten(1,2).mean(1), groups)
     d = x - _wide(mean(x))
     return d, (mean(d*d)+1e-5).rsqrt()
@@ -288,7 +290,7 @@ def _centred_back(g, d, s, scale, groups):
 class _AdaAct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, gamma, beta, groups, slope):
-        d,s = _centred(_last(x), groups)
+        d,s = centred(_last(x), groups)
         y = F.leaky_relu_(torch.addcmul(_wide(beta), d, _wide((1+gamma)*s)), slope)
         ctx.save_for_backward(d, y, s, gamma)
         ctx.groups,ctx.slope = groups,slope
@@ -368,7 +370,7 @@ class _StyledMlp(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, h, scale, shift, groups, inner, inner_bias, outer, outer_bias):
         ctx.groups = groups
-        d,s = _centred(_last(h), groups)
+        d,s = centred(_last(h), groups)
         styled = torch.addcmul(_wide(shift), d, _wide(scale*s)).to(inner.dtype).flatten(0,2)
         wide = torch.addmm(inner_bias, styled, inner.t())
         act = F.gelu(wide)
@@ -392,7 +394,7 @@ _PLACES = 2**14     # at once, in a large picture without gradients
 
 def _mlp_in_parts(x, h, scale, shift, groups, inner, inner_bias, outer, outer_bias):
     "`styled_mlp` without a wide map of the whole"
-    d,s = _centred(_last(h), groups)
+    d,s = centred(_last(h), groups)
     torch.addcmul(_wide(shift), d, _wide(scale*s), out=d)
     out = _last(x).clone()
     for styled,place in zip(d.flatten(0,2).split(_PLACES), out.flatten(0,2).split(_PLACES)):

@@ -104,10 +104,8 @@ def _convolve(x,     # some samples (b,h,w,c)
     tiled.copy_(y.view(4,4,-1,*tiles,o).permute(2,3,0,4,1,5))
 
 # %% ../nbs/workshop/winograd.ipynb #d0a512ed
-def winograd(x,   # (b,c,h,w), float32 or float64
-             w,   # kernel (o,c,3,3)
-             p=1, # width of the frame of zeros, 0 to 2
-            ):
+def winograd(x, w, # map (b,c,h,w), float32 or float64, and kernel (o,c,3,3)
+             p=1): # width of the frame of zeros, 0 to 2
     "`conv2d(x, w, padding=p)` with a quarter of the multiplications; channels last in memory, no gradient"
     x,c_out = x.permute(0,2,3,1),len(w)
     height,width = (side+2*p-2 for side in x.shape[1:3])

@@ -16,13 +16,14 @@ landscape light
 brushes prints invented
 painted codec reading
 codec_training
+winograd
+kernels
+tiles
 data
 autoencoders gather
 store
 encoding pictures sources
 translation
-winograd
-kernels
 models
 models_style
 models_pixels
