@@ -11,7 +11,7 @@ TRAINING = ('--lr','1e-3','--ckpt_every',7,'--sample_every',1000,'--log_every',1
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
     "Pictures of two domains and their latents"
-    from latent_style.data import encode_folder
+    from latent_style.encoding import encode_folder
     from latent_style.painted import paint_folder
     folder = tmp_path_factory.mktemp('resume')
     paint_folder(folder/'pictures', n_train=18, n_test=1, manners=('photo','anime'), size=64)
