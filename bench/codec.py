@@ -7,8 +7,9 @@ Without codecs it measures the TAESD folder `weights/taesd` there, and the bundl
 import argparse, os, time
 from pathlib import Path
 import torch
+from latent_style.autoencoders import Latents
 from latent_style.codec import psnr
-from latent_style.data import Latents, load_picture
+from latent_style.data import load_picture
 
 def shared():
     "The folder of external pictures and weights, or None"

@@ -11,13 +11,16 @@ one training picture of the target.
 import os
 THREADS = dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='10000', OMP_NUM_THREADS='2')
 for k,v in THREADS.items(): os.environ.setdefault(k, v)  # read once, by the import of torch
-import argparse, importlib, json, statistics, tempfile, time
+import argparse, json, statistics, tempfile, time
 from itertools import combinations, permutations
 from pathlib import Path
 import torch
-from latent_style.data import Latents, encode_folder, show_grid
+from latent_style.autoencoders import Latents
+from latent_style.data import show_grid
+from latent_style.encoding import encode_folder
 from latent_style.eval import (SqueezeFeatures, Table, as_pictures, features_of, kid, linear_probe, perceptual_distance,
                                picture_files, truth_score)
+from latent_style.method import load_run, module_of
 
 PROBE = 'style consistency: share that the probe takes for the target'
 
@@ -47,7 +50,7 @@ def folder(o, domain, part): return o.world/'pictures'/part/domain if o.world el
 
 def train(o, codec):
     "Encode the train splits into a temporary store and train there; seconds"
-    method = importlib.import_module(f'latent_style.{o.method}')
+    method = module_of(o.method)
     with tempfile.TemporaryDirectory() as d:
         pictures,store = Path(d)/'pictures',Path(d)/'store'
         for domain in o.domains:
@@ -151,7 +154,7 @@ def main():
     if o.run is None:
         o.run = o.out/'run'
         with torch.enable_grad(): times |= train(o, codec)
-    t,start = importlib.import_module(f'latent_style.{o.method}').load_run(o.run, device='cpu'),time.perf_counter()
+    t,start = load_run(o.run, device='cpu'),time.perf_counter()
     net = SqueezeFeatures(o.weights/'squeezenet_lpips')
     data = Data(o, codec, t, net)
     share = probe_of(o, data)

@@ -9,12 +9,13 @@ run is found by timing its first steps, so that its learning rate comes down wit
 """
 import os
 for k,v in dict(OMP_WAIT_POLICY='passive', OMP_NUM_THREADS='1').items(): os.environ.setdefault(k, v)
-import argparse, importlib, json, statistics, tempfile, time
+import argparse, json, statistics, tempfile, time
 from pathlib import Path
 import torch
 from latent_style.data import show_grid
 from latent_style.eval import Table, as_pictures, truth_score
 from latent_style.learner import Callback
+from latent_style.method import load_run, module_of
 
 WAYS = dict(cyclegan={'': {}}, stargan={'one example': {}, 'mean style': dict(psi=0.)},
             otcfm={'direct': dict(mode='direct'), 'inversion': dict(mode='inversion')})
@@ -65,7 +66,7 @@ def options():
 
 def train(o, name):
     "Train one method; its translator and what it cost"
-    m = importlib.import_module(f'latent_style.{name}')
+    m = module_of(name)
     kw = dict(domains=tuple(o.domains), preset='laptop', precision=o.precision, device='cpu', progress=False,
               sample_every=10**9)
     if name == 'stargan': kw['health_every'] = 0
@@ -74,7 +75,7 @@ def train(o, name):
     cpu,wall = time.process_time(),time.perf_counter()
     m.train(o.world/'latents', o.out/name, n_steps=n, **kw)
     spent = dict(steps=n, cpu_minutes=(time.process_time()-cpu)/60, minutes=(time.perf_counter()-wall)/60)
-    return m.load_run(o.out/name, device='cpu'),spent
+    return load_run(o.out/name, device='cpu'),spent
 
 def judged(o, name, test):
     "A row for every way of a method, and its grids"

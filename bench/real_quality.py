@@ -9,11 +9,14 @@ DATA/<domain>/{train,test}/ holds pictures; WEIGHTS/<codec>/ an autoencoder, WEI
 import os
 THREADS = dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2')
 for k,v in THREADS.items(): os.environ.setdefault(k, v)  # read once, by the import of torch
-import argparse, importlib, json, tempfile, time
+import argparse, json, tempfile, time
 from pathlib import Path
 import torch
-from latent_style.data import Latents, encode_folder, show_grid
+from latent_style.autoencoders import Latents
+from latent_style.data import show_grid
+from latent_style.encoding import encode_folder
 from latent_style.eval import SqueezeFeatures, as_pictures, features_of, nearest_real, picture_files, report_rows
+from latent_style.method import module_of
 
 # methods, and the options of `translate` to compare
 WAYS = dict(cyclegan={'': {}}, stargan={'': {}},
@@ -66,7 +69,7 @@ def fitting_steps(o, go, path):
 
 def train(o, codec, path):
     "Encode both train splits into a temporary store and train there"
-    method,domains = importlib.import_module(f'latent_style.{o.method}'),(o.src,o.trg)
+    method,domains = module_of(o.method),(o.src,o.trg)
     extra = {k: value(v) for k,v in (s.split('=', 1) for s in o.set)}
     with tempfile.TemporaryDirectory() as d:
         store,start = Path(d)/'store',time.perf_counter()
@@ -85,7 +88,7 @@ def translations(o, codec, source, times):
     if o.identity: return {}
     run = o.run or o.out/'run'
     if o.run is None: times |= train(o, codec, run)
-    start,m = time.perf_counter(),importlib.import_module(f'latent_style.{o.method}')
+    start,m = time.perf_counter(),module_of(o.method)
     def go(how): return as_pictures(m.translate(run, source, to=o.trg, device='cpu', **how))
     out = {f'{o.method} {k}'.strip(): go(how) for k,how in WAYS[o.method].items()}
     times['translate_s'] = time.perf_counter()-start

@@ -22,7 +22,8 @@ from latent_style import cyclegan, otcfm, stargan
 from latent_style.callbacks import Recorder
 from latent_style.kernels import keep_pages, plain_kernels
 from latent_style.learner import EMA, Learner, adam
-from latent_style.stargan import ORDERS, PixelBatch, pixel_networks
+from latent_style.pairing import batches as flow_batches
+from latent_style.stargan_pixels import ORDERS, PixelBatch, networks as pixel_networks
 
 CYCLEGAN = dict(separable=dict(conv='separable', n_blocks=9, residual=True, d_stride=2),
                 dense=dict(conv='dense', n_blocks=4, residual=False, act='tanh', d_stride=1),
@@ -103,7 +104,7 @@ def flow_learner(size, precision, batch, side, n_domains=2):
     "Flow matching; pairs are drawn and paired by transport in the step, as in `train`"
     torch.manual_seed(0)
     nets = otcfm.networks(n_domains, **OTCFM[size])
-    opts,get = dict(V=adam(nets['V'], 1e-4, (.9,.99), 1e-5)),otcfm.batches(Store(n_domains, 256, side), batch)
+    opts,get = dict(V=adam(nets['V'], 1e-4, (.9,.99), 1e-5)),flow_batches(Store(n_domains, 256, side), batch)
     return learner_of(nets, opts, otcfm.step, get, precision, batch, EMA('V')),None,None
 
 def flow_textbook(ref, learn, *_):

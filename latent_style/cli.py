@@ -113,3 +113,8 @@ def main(argv=None):   # words of the command line; `None`: those of this proces
         print(f'latent_style: error: {e}', file=sys.stderr)
         return 2
     return 0
+
+# %% ../nbs/workshop/cli.ipynb #41b1ebda
+from .basics import moved
+
+__getattr__ = moved(__name__)

@@ -103,3 +103,8 @@ def round_trip(net,      # TinyAE, or anything that encodes and decodes
                batch=8): # how many at once
     "Pictures encoded and decoded, in [-1,1]"
     return torch.cat([net.decode(net.encode(v)).float().clamp(-1,1) for v in x.split(batch)])
+
+# %% ../nbs/workshop/codec.ipynb #decc0c3f
+from .basics import moved
+
+__getattr__ = moved(__name__)

@@ -340,3 +340,8 @@ def while_training(judge, translator, # function learner -> translator (latents,
                    to=None, keys=('kid','content','truth'), batch=8):
     "For `train(evaluate=…, best=…)`: numbers of the judge in the log, and the best checkpoint kept"
     return lambda learn: _look(judge, 'now', translator(learn), to, keys, batch)
+
+# %% ../nbs/workshop/compare.ipynb #08ad05b6
+from .basics import moved
+
+__getattr__ = moved(__name__)

@@ -17,8 +17,8 @@ from .data import show_grid
 from .store import unpaired_plan
 from .learner import Callback, adam
 from .losses import adversarial, constant_then_linear, l1
-from .method import (Method, Translator, check_strength, closed, open_data, run_training, takes, through,
-    training, translating, translator_of)
+from .method import (Method, Translator as BaseTranslator, check_strength, closed, open_data, run_training,
+    takes, through, training, translating, translator_of)
 from .models import PatchDiscriminator, ResnetGenerator, frozen
 
 # %% ../nbs/03_cyclegan.ipynb #0000000a
@@ -224,7 +224,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
     return run_training(METHOD, locals())
 
 # %% ../nbs/03_cyclegan.ipynb #0000002e
-class CycleTranslator(Translator):
+class CycleTranslator(BaseTranslator):
     "Generators, codec and names of a trained CycleGAN"
     method,title = 'cyclegan','CycleGAN'
     def __init__(self, G, F, codec, domains=('A','B'), gain=1., config=None):
@@ -248,3 +248,8 @@ def translate(run,             # run folder, or a translator
     "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
     t = translator_of(run, kwargs)
     return through(t, lambda z: t(z, to, kwargs['strength']), pictures, kwargs)
+
+# %% ../nbs/03_cyclegan.ipynb #24875610
+from .basics import moved
+
+__getattr__ = moved(__name__)

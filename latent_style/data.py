@@ -210,3 +210,8 @@ def picture_domains(src): # folder with one sub-folder per domain
         if d.is_dir() and d.name[0] != '.' and d.name not in tree:
             raise ValueError(f'{d}: no pictures in this domain; remove the folder or fill it')
     return tree, other
+
+# %% ../nbs/00_data.ipynb #2475e8b0
+from .basics import moved
+
+__getattr__ = moved(__name__)

@@ -421,3 +421,8 @@ def nearest_real(f1,  # features (n1,d) of the pictures asked about
     "Indices (n1,k) of the most similar real pictures by cosine, after removing their mean"
     m = f2.mean(0)
     return (F.normalize(f1-m, dim=1)@F.normalize(f2-m, dim=1).T).topk(k).indices
+
+# %% ../nbs/06_eval.ipynb #4dcc7179
+from .basics import moved
+
+__getattr__ = moved(__name__)

@@ -247,3 +247,8 @@ def compile_nets(learn,    # learner
     "Compile the forward passes in place, after the learner is built: averages are copies of the plain networks"
     for k in names or vars(learn.n): getattr(learn.n, k).compile(**kw)
     return learn
+
+# %% ../nbs/02a_learner.ipynb #295dc915
+from .basics import moved
+
+__getattr__ = moved(__name__)

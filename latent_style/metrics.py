@@ -78,3 +78,8 @@ def diversity_of(groups, # (k,n,3,h,w): k answers to each of n sources
         taps = unit_taps(net, answers.to(device))
         return sum(((t[i]-t[j]).square()*w.to(t)).sum(1).mean((1,2)) for t,w in zip(taps, net.heads)).mean().cpu()
     return torch.stack([spread(groups[:,s]) for s in range(n)])
+
+# %% ../nbs/workshop/metrics.ipynb #b7314d23
+from .basics import moved
+
+__getattr__ = moved(__name__)

@@ -290,3 +290,8 @@ class IsoNext(nn.Module):
         with torch.autocast(device, enabled=False): return self.output_proj(h.to(dtype)).to(x.dtype)
 
     def forward(self, x, t, y): return self.velocity(x, self.cond(t, y))
+
+# %% ../nbs/01a_models_style.ipynb #2642a3e9
+from .basics import moved
+
+__getattr__ = moved(__name__)

@@ -20,8 +20,8 @@ from .store import open_store
 from .flows import path_point, solve, time_grid
 from .learner import adam
 from .losses import cosine
-from .method import (Method, Translator, check_strength, closed, load_run, open_data, run_training,
-    same_domains, takes, through, training, translating, translator_of)
+from .method import (Method, Translator as BaseTranslator, check_strength, closed, load_run, open_data,
+    run_training, same_domains, takes, through, training, translating, translator_of)
 from .models_style import IsoNext
 from .pairing import (KINDS, batches, check_mode, check_pairs_name, flow_labels, mode_of, pair_batches,
     read_pairs, write_pairs)
@@ -88,7 +88,7 @@ def directly(V, x, y_trg, steps=4, method='midpoint', strength=1., **guide):
     return solve(guided(V, *y_trg, **guide), x, time_grid(n, 0., strength), method)
 
 # %% ../nbs/05_otcfm.ipynb #0000001e
-class FlowTranslator(Translator):
+class FlowTranslator(BaseTranslator):
     "The velocity of a trained run; call it with latents of the codec and the name of the domain wanted"
     method,title = 'otcfm','OT-CFM'
     def __init__(self, V, codec, domains, gain=1., config=None, precision='fp32'):
@@ -285,7 +285,7 @@ def generate(run,          # run folder, or a translator, that has learnt flows 
              guidance=1.,  # scale of the guidance; 1: none
              device:str=None):
     "New pictures of a domain, from noise: tensors (3,h,w) in [-1,1]"
-    t = run if isinstance(run, Translator) else load_run(run, device=device, method='otcfm')
+    t = run if isinstance(run, BaseTranslator) else load_run(run, device=device, method='otcfm')
     z = new_latents(t, to, n, seed, size//t.codec.factor, steps, method, guidance)
     pics = list(t.codec.decode(z).cpu())
     if out is not None:
@@ -336,7 +336,7 @@ def make_pairs(run,             # run folder, or a translator
     "Pairs of a run's flows, for `train(..., pairs=path)`; returns how many. Of latents of several sizes, their middles"
     if mode is not None: check_mode(mode)
     check_pairs_name(path)
-    t = run if isinstance(run, Translator) else load_run(run, device=device, method='otcfm')
+    t = run if isinstance(run, BaseTranslator) else load_run(run, device=device, method='otcfm')
     store,N,parts = open_store(data, t.domains),len(t.domains),[]
     side = tuple(min(d.shape[k] for d in store) for k in (1,2))
     for kind in KINDS[mode] if mode else t.kinds:
@@ -348,3 +348,8 @@ def make_pairs(run,             # run folder, or a translator
     x0,x1,y = map(torch.cat, zip(*parts))
     write_pairs(path, x0, x1, y, t.domains)
     return len(y)
+
+# %% ../nbs/05_otcfm.ipynb #dba15323
+from .basics import moved
+
+__getattr__ = moved(__name__)

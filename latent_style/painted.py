@@ -92,3 +92,8 @@ def paint_folder(dst,             # gets train/<manner>/*.png and test/<manner>/
     with ThreadPoolExecutor(4) as writers, bar:
         for job in jobs: _paint_split(*job, seed, size, batch, device, writers, bar)
     return dst
+
+# %% ../nbs/workshop/painted.ipynb #47afa61a
+from .basics import moved
+
+__getattr__ = moved(__name__)

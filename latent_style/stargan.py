@@ -215,3 +215,8 @@ def translate(run,             # run folder, or a translator
               **kwargs):
     "Translate pictures of any size and aspect; returns a list of tensors (3,h,w) in [-1,1]"
     return in_style(translator_of(run, kwargs), pictures, to, reference, weights, psi, kwargs)
+
+# %% ../nbs/04_stargan_v2.ipynb #46d4b313
+from .basics import moved
+
+__getattr__ = moved(__name__)

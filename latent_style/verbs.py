@@ -113,11 +113,13 @@ EXTRA = dict(config=Option(None, str, 'YAML or JSON file with options; files of 
 LENGTHS = 'n_steps','kimg','images'        # three ways to say how long: the command line's wins
 
 def every_option(module, o):
-    "All options of a training: those given, else the preset's, else the defaults"
+    "All options of a training, with one length: those given, else the preset's, else the defaults"
     presets = module.train.presets
     name = o.get('preset')
     if name and name not in presets: raise ValueError(f'no preset {name!r}.' + nearest(name, presets))
-    return resolved(inspect.signature(module.train), o, presets.get(name, {}))
+    out = resolved(inspect.signature(module.train), o, presets.get(name, {}))
+    if out['kimg'] or out['images']: out.pop('n_steps')
+    return out
 
 def plain(o):
     "The options that text can say"

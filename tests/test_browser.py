@@ -1,5 +1,5 @@
 "The documentation's pages in a real browser, when there is one"
-import json, re, shutil, subprocess
+import html, json, re, shutil, subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,8 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 LOOK = '''<script>window.addEventListener('load', () => document.body.dataset.seen = JSON.stringify({
-  title: document.title, h1: [...document.querySelectorAll('h1')].map(o => o.innerText), height: document.body.scrollHeight,
+  title: document.title, h1: [...document.querySelectorAll('h1')].map(o => o.innerText),
+  height: document.body.scrollHeight,
   images: [...document.images].map(o => o.complete ? o.naturalWidth : -1)}))</script>'''
 
 @pytest.fixture(scope='session')
@@ -18,8 +19,8 @@ def browser(tmp_path_factory):
     if not exe: pytest.skip(f'no browser here, looked for {", ".join(NAMES)}')
     profile = tmp_path_factory.mktemp('profile')
     def run(*a):
-        cmd = [exe, '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--hide-scrollbars', f'--user-data-dir={profile}',
-               '--host-resolver-rules=MAP * ~NOTFOUND', '--virtual-time-budget=10000', *a]
+        cmd = [exe, '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--hide-scrollbars',
+               f'--user-data-dir={profile}', '--host-resolver-rules=MAP * ~NOTFOUND', '--virtual-time-budget=10000', *a]
         r = subprocess.run(cmd, capture_output=True, text=True, timeout=120)
         assert r.returncode == 0, r.stderr[-2000:]
         return r.stdout
@@ -35,7 +36,6 @@ def see(browser, page):
     finally: p.unlink()
     m = re.search(r'data-seen="([^"]*)"', dom)
     assert m, f'{page.name} did not finish loading'
-    import html
     return json.loads(html.unescape(m[1]))
 
 def test_pages_show_title_and_pictures(browser, site):

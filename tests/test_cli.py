@@ -1,5 +1,5 @@
 "The installed command, as a user calls it: encode, train, translate, errors, and files of other systems"
-import json, os, subprocess, sys
+import json, os, shutil, subprocess, sys
 from pathlib import Path
 
 import pytest, torch, yaml
@@ -176,7 +176,8 @@ def test_translate(world, run):
 def test_translate_in_process(world, run):
     from PIL import Image
     one,two = (world/f'pictures/test/photo/00000{i}.png' for i in (0,1))
-    assert inside('translate', run, one, '--strength', '.5', '--size', 96, '--out', world/'one.png', '--device', 'cpu') == 0
+    words = ['--strength', '.5', '--size', 96, '--out', world/'one.png', '--device', 'cpu']
+    assert inside('translate', run, one, *words) == 0
     assert Image.open(world/'one.png').size == (96, 96)
     assert inside('translate', run, one, two, '--out', world/'both', '--device', 'cpu') == 0
     assert len(list((world/'both').iterdir())) == 2
@@ -202,7 +203,6 @@ def test_errors(world, latents, capsys):
     assert not (world/'no').exists()
 
 def test_a_damaged_checkpoint_is_an_error(world, run, capsys):
-    import shutil
     shutil.copytree(run, world/'damaged')
     file = world/'damaged/ckpt/step_00000003/weights.safetensors'
     file.write_bytes(file.read_bytes()[:500])

@@ -41,14 +41,14 @@ def test_two_processes_share_a_cache(pictures):
 def run(pictures):
     "A StarGAN of two steps"
     from latent_style import stargan
-    from latent_style.data import encode_folder
+    from latent_style.encoding import encode_folder
     encode_folder(pictures/'test', pictures/'latents', size=64, progress=False)
     tiny = dict(width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, batch=2)
     quiet = dict(device='cpu', progress=False, sample_every=0, health_every=0)
     return stargan.train(pictures/'latents', pictures/'run', n_steps=2, **tiny, **quiet).path
 
 def loaded(*runs):
-    from latent_style.stargan import load_run
+    from latent_style.method import load_run
     return {r.name: load_run(r, device='cpu') for r in runs}
 
 def test_every_direction(pictures, run):

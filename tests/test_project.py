@@ -96,14 +96,31 @@ def test_rules_of_imports(tmp_path):
 def flat(xs):
     for x in xs: yield from ([x] if isinstance(x, str) else flat(x.get('contents', [])))
 
-def test_sidebar_lists_the_notebooks():
+def sidebar():
+    "Names of the notebooks in the order of the site"
     side = yaml.safe_load((ROOT/'nbs/sidebar.yml').read_text(encoding='utf-8'))
-    names = list(flat(side['website']['sidebar']['contents']))
+    return list(flat(side['website']['sidebar']['contents']))
+
+def test_sidebar_lists_the_notebooks():
+    names = sidebar()
     assert names[0] == 'index.ipynb'
     assert sorted(names) == sorted(f.relative_to(ROOT/'nbs').as_posix() for f in NBS), 'nbs/sidebar.yml and nbs/ differ'
     course = [name for name in names[1:] if '/' not in name]
     assert course == sorted(course), 'the course should follow the numbers'
     assert names[1:1+len(course)] == course, 'the course comes before the workshop'
+
+def module_of(nb):
+    "The module that a notebook exports, '' if none"
+    found = (re.search(r'^#\| default_exp ([\w.]+)', ''.join(cell['source']), re.M) for cell in code_cells(nb))
+    return next((match[1] for match in found if match), '')
+
+def test_index_lists_the_notebooks():
+    "In the order of the sidebar, each with its module"
+    text = '\n'.join(''.join(cell['source']) for cell in cells(ROOT/'nbs/index.ipynb'))
+    rows = re.findall(r'^\| \[[^]]*\]\(([^)]*)\) \|(?: `latent_style\.([\w.]+)`)? \|', text, re.M)
+    assert [name for name,_ in rows] == sidebar()[1:], 'the tables of nbs/index.ipynb and nbs/sidebar.yml differ'
+    wrong = {name: module for name,module in rows if module != module_of(ROOT/'nbs'/name)}
+    assert not wrong, wrong
 
 def test_quarto_configuration():
     q = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))

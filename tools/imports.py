@@ -41,7 +41,7 @@ compare
 matrix
 report sweep
 judge
-compat
+compat legacy
 public
 verbs demo
 cli
