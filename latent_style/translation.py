@@ -16,10 +16,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 # %% ../nbs/workshop/translation.ipynb #00000003
-from .autoencoders import standardise, tiled
+from .autoencoders import standardise
 from .basics import note
 from .data import finite, fit, save_picture, to_pil, to_tensor
 from .sources import RECORD, is_file_name, result_files, sources
+from .tiles import in_pieces
 
 # %% ../nbs/workshop/translation.ipynb #00000006
 Job = namedtuple('Job', 'source file x alpha')  # a source, the file of its result, its content
@@ -60,8 +61,6 @@ def _batches(jobs, codec, batch):
 def _pad_to(x, multiple):
     "Mirror a picture (3,h,w) at its lower and right edge until its sides are multiples"
     return torch.from_numpy(np.pad(x.numpy(), [(0,0)]+[(0,-side % multiple) for side in x.shape[1:]], mode='reflect'))
-
-def _in_tiles(fn, tile, z): return tiled(fn, z, tile, tile//4)
 
 def _encoded(codec, latent, xs, multiple, scaled):
     "Latents of a batch of equal shapes, pictures or latents"
@@ -197,7 +196,7 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        out=None,      # folder for the results; for one picture also the name of a file
                        size=None,     # resize the shorter side of pictures to this; latents stay as they are
                        batch=8,       # pictures of 256x256 at once, fewer when larger
-                       tile=96,       # `fn` sees latents above this side in pieces; None: always whole
+                       tile=96,       # side in cells of the pieces of very large latents, see `in_pieces`; None: no pieces
                        multiple=None, # sides are padded to multiples of this; default the codec's factor
                        scaled=True,   # whether latent files hold scaled latents
                        format=None,   # of the results in a folder: 'png', 'jpg', 'webp', ...; None: png
@@ -206,7 +205,7 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        made_by=None): # text for what decides about `fn`; None: nothing is taken as done
     "Pictures of any size through `fn`: a list of tensors (3,h,w) on the CPU, with `out` of the files written"
     _check_numbers(size=size, batch=batch, tile=tile)
-    on_latents = fn if tile is None else partial(_in_tiles, fn, tile)
+    on_latents = fn if tile is None else partial(in_pieces, fn, tile=tile)
     items = sources(pictures, codec, out)
     n,files = len(items),[None]*len(items) if out is None else result_files(items, out, format)
     made_by = made_by and fingerprint(made_by, getattr(codec, 'id', repr(codec)), size, tile, multiple, scaled)
