@@ -196,7 +196,7 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        out=None,      # folder for the results; for one picture also the name of a file
                        size=None,     # resize the shorter side of pictures to this; latents stay as they are
                        batch=8,       # pictures of 256x256 at once, fewer when larger
-                       tile=96,       # side in cells of the pieces of very large latents, see `in_pieces`; None: no pieces
+                       tile=96,       # side in cells of the pieces of very large latents, see `in_pieces`; None: none
                        multiple=None, # sides are padded to multiples of this; default the codec's factor
                        scaled=True,   # whether latent files hold scaled latents
                        format=None,   # of the results in a folder: 'png', 'jpg', 'webp', ...; None: png
