@@ -117,7 +117,7 @@ def _check_names(names, known, what):
 def _free_memory(device):
     "Bytes that are free on a device"
     if torch.device(device).type == 'cuda': return torch.cuda.mem_get_info(device)[0]
-    try: lines = Path('/proc/meminfo').read_text().splitlines()
+    try: lines = Path('/proc/meminfo').read_text(encoding='utf-8').splitlines()
     except OSError: lines = []
     return next((int(line.split()[1])*1024 for line in lines if line.startswith('MemAvailable')), 2**62)
 

@@ -1,5 +1,5 @@
 """The loop alone and with two processes: who stops, what is the best, what is evaluated, and what a run folder says"""
-import json, os, shlex, signal, subprocess, sys, time
+import ast, json, os, shlex, signal, subprocess, sys, time
 from pathlib import Path
 from textwrap import dedent
 
@@ -255,3 +255,18 @@ def test_evaluations_count_whenever_the_run_was_stopped(world, tmp_path):
         assert read_best(tmp_path/name) == dict(step=7, value=1., key='q', sign=1)
         assert [r['q'] for r in read_log(tmp_path/name) if 'q' in r] == [1., .5, .1]
         assert (tmp_path/name/'ckpt/step_00000007').exists()
+
+# Other systems
+
+def texts_without_encoding(file):
+    "Calls that read or write text in whatever encoding the system likes"
+    for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+        if not isinstance(node, ast.Call) or any(k.arg == 'encoding' for k in node.keywords): continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
+        plain = name == 'open' and isinstance(node.func, ast.Name)
+        binary = len(node.args) > 1 and isinstance(node.args[1], ast.Constant) and 'b' in str(node.args[1].value)
+        if name in ('read_text','write_text') or plain and not binary: yield f'{file.name}, line {node.lineno}'
+
+def test_texts_are_utf8_on_every_system(root):
+    found = [line for f in (root/'latent_style').rglob('*.py') for line in texts_without_encoding(f)]
+    assert not found
