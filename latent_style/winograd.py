@@ -107,9 +107,8 @@ def _convolve(x,     # some samples (b,h,w,c)
 def winograd(x, w, # map (b,c,h,w), float32 or float64, and kernel (o,c,3,3)
              p=1): # width of the frame of zeros, 0 to 2
     "`conv2d(x, w, padding=p)` with a quarter of the multiplications; channels last in memory, no gradient"
-    x,c_out = x.permute(0,2,3,1),len(w)
-    height,width = (side+2*p-2 for side in x.shape[1:3])
-    tiles = _n_tiles(height, width)
+    height,width = (side+2*p-2 for side in x.shape[2:])
+    x,c_out,tiles = x.permute(0,2,3,1),len(w),_n_tiles(height, width)
     U = (_mats(x.dtype)[1] @ w.permute(2,3,1,0).reshape(9,-1)).view(36, -1, c_out)
     y = x.new_empty(len(x), *(4*n for n in tiles), c_out)
     for part,rows in product(_chunks(x, tiles, c_out), _strips(x, tiles, c_out)):
