@@ -49,18 +49,20 @@ def trained(folder):
         yield name,load_run(folder/name, device='cpu')
 
 @torch.no_grad()
-def seams(folder):
+def seams(t, pic):
+    "How much a translator changes a picture, and the errors of four ways to do it"
+    z = t.codec.encode(pic)
+    def fn(z): return t(z, TWO[1])
+    whole = t.codec.decode(fn(z))
+    def error(z): return (F.avg_pool2d(t.codec.decode(z)-whole, 64).abs().max()*127.5).item()
+    ways = tiled(fn, z),in_pieces(fn, z),in_pieces(fn, z, 48, 7),in_pieces(fn, z, 32, 8)
+    return [(whole-t.codec.decode(z)).abs().mean().item()*127.5, *map(error, ways)]
+
+def table(folder):
     "Print the first table"
-    pic = picture(2048, 1024)[None]
     print(f'{"largest error of 255":24}{"change":>8}{"apart":>8}{"whole":>8}{"1/2":>8}{"1/4 at once":>13}')
     for name,t in trained(folder):
-        z = t.codec.encode(pic)
-        def fn(z): return t(z, TWO[1])
-        def error(z): return (F.avg_pool2d(t.codec.decode(z)-whole, 64).abs().max()*127.5).item()
-        whole = t.codec.decode(fn(z))
-        change = (whole-t.codec.decode(z)).abs().mean().item()*127.5
-        ways = [tiled(fn, z), in_pieces(fn, z), in_pieces(fn, z, 48, 7), in_pieces(fn, z, 32, 8)]
-        print(f'{name:24}{change:8.1f}', *(f'{error(v):8.2f}' for v in ways), sep='', flush=True)
+        print(f'{name:24}', *(f'{v:8.2f}' for v in seams(t, picture(2048, 1024)[None])), sep='', flush=True)
 
 def cost(name):
     "Print a row of the second table"
@@ -79,7 +81,7 @@ def main():
     p.add_argument('--cost', choices=WIDE, help='a row of the second table only')
     o = p.parse_args()
     if o.cost: return cost(o.cost)
-    with tempfile.TemporaryDirectory() as tmp: seams(o.runs or Path(tmp))
+    with tempfile.TemporaryDirectory() as tmp: table(o.runs or Path(tmp))
     print(f'\n{"2,048 x 3,072 pixels":24}{"seconds":>8}{"GB":>8}', flush=True)
     for name in WIDE: subprocess.run([sys.executable, __file__, '--cost', name], check=True)
 
