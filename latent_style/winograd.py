@@ -52,7 +52,7 @@ def _buffer(name, dtype, *shape):
     if key not in kept or kept[key].numel() < n: kept[key] = _fresh(n, dtype)
     return kept[key][:n].view(shape)
 
-# %% ../nbs/workshop/winograd.ipynb #53482e0a
+# %% ../nbs/workshop/winograd.ipynb #0000000e
 def _n_tiles(h, w):
     "How many tiles of 4x4 cover a map"
     return -(-h//4), -(-w//4)
@@ -86,7 +86,7 @@ def _strips(x, tiles, c_out):
     return [(i, min(i+n, tiles[0])) for i in range(0, tiles[0], n)]
 
 
-# %% ../nbs/workshop/winograd.ipynb #0000000e
+# %% ../nbs/workshop/winograd.ipynb #0000000f
 def _convolve(x,     # some samples (b,h,w,c)
               U,     # kernels at the points (36,c,o)
               p,     # width of the frame
@@ -103,7 +103,7 @@ def _convolve(x,     # some samples (b,h,w,c)
     tiled = out[:,4*first:4*last].view(-1,tiles[0],4,wide,4,o)
     tiled.copy_(y.view(4,4,-1,*tiles,o).permute(2,3,0,4,1,5))
 
-# %% ../nbs/workshop/winograd.ipynb #d0a512ed
+# %% ../nbs/workshop/winograd.ipynb #00000010
 def winograd(x, w, # map (b,c,h,w), float32 or float64, and kernel (o,c,3,3)
              pad=1): # width of the frame of zeros, 0 to 2
     "`conv2d(x, w, padding=pad)` with a quarter of the multiplications; channels last in memory, no gradient"
@@ -116,7 +116,7 @@ def winograd(x, w, # map (b,c,h,w), float32 or float64, and kernel (o,c,3,3)
         _convolve(x[part], U, pad, rows, tiles[1], y[part])
     return y[:,:height,:width].permute(0,3,1,2)
 
-# %% ../nbs/workshop/winograd.ipynb #00000011
+# %% ../nbs/workshop/winograd.ipynb #00000014
 def _at_points(g,      # gradient of some samples (b,4*rows,4*columns,o)
                tiles): # rows and columns of tiles
     "The gradient of the outputs carried back to the points: (36, tiles, o)"
@@ -141,7 +141,7 @@ def _kernel_grad(g, x, pad):
         at_points.baddbmm_(V.transpose(1,2), _at_points(g[part], tiles))
     return (_mats(x.dtype)[1].t() @ at_points.view(36,-1)).view(3,3,c,-1).permute(3,2,0,1)
 
-# %% ../nbs/workshop/winograd.ipynb #1145b8aa
+# %% ../nbs/workshop/winograd.ipynb #00000015
 def winograd_back(g,  # gradient after the convolution (b,o,h+2p-2,w+2p-2)
                   x,  # its input (b,c,h,w)
                   w,  # its kernel (o,c,3,3)
@@ -151,7 +151,7 @@ def winograd_back(g,  # gradient after the convolution (b,o,h+2p-2,w+2p-2)
     gx = winograd(g, w.flip(2,3).transpose(0,1), 2-p) if need_x else None
     return gx, _kernel_grad(g, x, p) if need_w else None
 
-# %% ../nbs/workshop/winograd.ipynb #00000016
+# %% ../nbs/workshop/winograd.ipynb #0000001b
 def pays(x, w):
     "Whether the convolution of the CPU map `x` with `w` is worth this way"
     if x.dtype != torch.float32 or w.dtype != torch.float32: return False
