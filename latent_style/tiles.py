@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 # %% ../nbs/workshop/tiles.ipynb #00000003
 from .kernels import centred, rows
 
-# %% ../nbs/workshop/tiles.ipynb #00000006
+# %% ../nbs/workshop/tiles.ipynb #00000007
 def _starts(n, tile, overlap):
     "First cells of evenly spread tiles that cover `n` cells"
     if n <= tile: return [0]
@@ -26,7 +26,7 @@ def _ramp(n, whole, overlap):
     d = torch.arange(n)+.5
     return ((torch.minimum(d, n-d)-overlap/4)/(overlap/2)).clamp(1e-3, 1)
 
-# %% ../nbs/workshop/tiles.ipynb #00000007
+# %% ../nbs/workshop/tiles.ipynb #00000008
 class Pieces:
     "Overlapping squares of a map of h x w cells: their places, row by row, and the weights of their cells"
     def __init__(self, h, w, tile, overlap):
@@ -45,7 +45,7 @@ class Pieces:
         for place in self.places: self.cut(total, place).add_(self.ramp)
         return total
 
-# %% ../nbs/workshop/tiles.ipynb #00000008
+# %% ../nbs/workshop/tiles.ipynb #00000009
 def blended(func,    # function of a piece
             x,       # batch (b,c,h·cin,w·cin)
             pieces,  # `Pieces`
@@ -71,7 +71,7 @@ def tiled(func,       # function of a batch, works on any size
     h,w = x.shape[-2]//cin, x.shape[-1]//cin
     return func(x) if max(h,w) <= tile else blended(func, x, Pieces(h, w, tile, overlap), cin, cout)
 
-# %% ../nbs/workshop/tiles.ipynb #0000000e
+# %% ../nbs/workshop/tiles.ipynb #0000000f
 def _pooled(x,       # (b,c,h,w): all pieces
             groups,  # of channels that are normalised together
             weights):# (b,h,w) of their cells
@@ -106,7 +106,7 @@ class OneNorm(TorchFunctionMode):
         here = _norms.get(func)
         return here(self, *args, **kwargs or {}) if here else func(*args, **kwargs or {})
 
-# %% ../nbs/workshop/tiles.ipynb #0000000f
+# %% ../nbs/workshop/tiles.ipynb #00000010
 def _instance(one, x, weight=None, bias=None, eps=1e-5, **_): return one.normed(x, x.shape[1], weight, bias, eps)
 
 def _native(one, x, weight, bias, b, c, hw, groups, eps):
@@ -119,7 +119,7 @@ def _centred(one, x, groups): # (b,h,w,c)
 
 _norms = {F.instance_norm: _instance, F.group_norm: OneNorm.normed, torch.native_group_norm: _native, centred: _centred}
 
-# %% ../nbs/workshop/tiles.ipynb #00000010
+# %% ../nbs/workshop/tiles.ipynb #00000011
 def _chosen(pieces, n):
     "About `n` of the places, evenly spread over both directions"
     every = math.ceil(len(pieces)/n)
@@ -140,7 +140,7 @@ def with_one_norm(func,   # function of a batch of maps, the same for each; it k
         with one.again(): return func(piece)
     return blended(alone, x, pieces)
 
-# %% ../nbs/workshop/tiles.ipynb #00000015
+# %% ../nbs/workshop/tiles.ipynb #00000016
 AT_ONCE = 36
 
 def in_pieces(func,       # function of a batch of maps, the same for each; it keeps their size
