@@ -260,9 +260,9 @@ def later_file(old, out):
         cyclegan_eval=dict(max_eval_samples=30, skip_clip=True))
 
 WANTED = [(first_file, dict(conv='dense', act='tanh', residual=False, d_stride=1, gain=1/1.8215, w_cyc=5, w_id=.2,
-                            kimg=None)),
+                            n_steps=2)),
           (later_file, dict(conv='separable', act=None, residual=True, d_stride=2, gain=1/.18215, w_cyc=.5, w_id=.1,
-                            kimg=.004))]
+                            n_steps=2))]
 
 @pytest.mark.parametrize('make,want', WANTED)
 def test_older_configuration_files(world, old_latents, make, want):
