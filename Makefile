@@ -46,14 +46,15 @@ ifeq ($(CI),true)
 endif
 	@$(MAKE) check
 
+# As many processes as WORKERS, each with one thread: two that have two each would only get in each other's way
 check: $(VENV)/.dev
 	@echo '== notebooks and modules agree, lines are short, imports lead downwards'
 	@$(BIN)/python tools/check.py
 	@echo '== the notebooks, run from top to bottom'
-	@$(BIN)/nbdev_test --n_workers $(WORKERS) --timing | tee $(VENV)/nbdev_test.log
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/nbdev_test --n_workers $(WORKERS) --timing | tee $(VENV)/nbdev_test.log
 	@grep -q '^Success\.' $(VENV)/nbdev_test.log || { echo 'nbdev_test did not end with "Success."' >&2; exit 1; }
 	@echo '== the package as a whole'
-	@$(BIN)/python -m pytest tests
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadfile
 
 browser: $(VENV)/.dev ## look at pages and films in a real browser (needs Chromium or Chrome)
 	$(call marked,browser)
