@@ -1,15 +1,15 @@
 """Large pictures: do the pieces meet, and what do they cost?
 
     python bench/large_pictures.py                      both tables
-    python bench/large_pictures.py --runs FOLDER        keep the three small runs of the first one there
+    python bench/large_pictures.py --runs FOLDER        keep the three small runs of the second one there
 
-The first table trains a small generator of each method on painted pictures for about a minute and translates pictures
+The first table translates 2,048 x 3,072 pixels with networks of the default widths and fresh weights, from picture to
+picture, each in a process of its own on one thread: seconds, and the peak of the process's memory.
+
+The second one trains a small generator of each method on painted pictures for about a minute and translates pictures
 of 2,048 x 1,024 and of 6,400 x 4,096 pixels, a land under a sky that both grow brighter to the right. It says by how
 much the means of 64 x 64 pixels differ, at most and in steps of 255, from those of the picture translated whole: with
-pieces whose norms know nothing of one another, and as `in_pieces` does it. The large one does not go whole there.
-
-The second one translates 2,048 x 3,072 pixels with networks of the default widths and fresh weights, from picture to
-picture, each in a process of its own on one thread: seconds, and the peak of the process's memory."""
+pieces whose norms know nothing of one another, and as `in_pieces` does it. The large one does not go whole there."""
 import os
 for name,value in dict(OMP_WAIT_POLICY='passive', OMP_NUM_THREADS='1').items(): os.environ.setdefault(name, value)
 import argparse, resource, subprocess, sys, tempfile, time
@@ -59,7 +59,7 @@ def seams(t, pic):
     return [(whole-t.codec.decode(z)).abs().mean().item()*127.5, error(tiled(fn, z)), error(in_pieces(fn, z))]
 
 def table(folder):
-    "Print the first table"
+    "Print the second table"
     print(f'{"largest error of 255":24}{"change":>8}{"apart":>8}{"here":>8}')
     for name,t in trained(folder):
         for w,h in SIDES:
@@ -67,7 +67,7 @@ def table(folder):
             print(f'{row:24}', *(f'{v:8.2f}' for v in seams(t, picture(w, h)[None])), sep='', flush=True)
 
 def cost(name):
-    "Print a row of the second table"
+    "Print a row of the first table"
     net,codec,pic = WIDE[name](),Latents('tiny'),picture(3072, 2048)
     net.eval().requires_grad_(False)
     more = dict(stargan=lambda b: [torch.zeros(b, 64)], otcfm=lambda b: [torch.zeros(b), torch.zeros(b).long()])
@@ -80,11 +80,12 @@ def cost(name):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--runs', type=Path, help='folder for the small runs')
-    p.add_argument('--cost', choices=WIDE, help='a row of the second table only')
+    p.add_argument('--cost', choices=WIDE, help='a row of the first table only')
     o = p.parse_args()
     if o.cost: return cost(o.cost)
+    print(f'{"2,048 x 3,072 pixels":24}{"seconds":>8}{"GB":>8}', flush=True)
+    for name in WIDE: subprocess.run([sys.executable, __file__, '--cost', name], check=True)  # while this one is small
+    print()
     with tempfile.TemporaryDirectory() as tmp: table(o.runs or Path(tmp))
-    print(f'\n{"2,048 x 3,072 pixels":24}{"seconds":>8}{"GB":>8}', flush=True)
-    for name in WIDE: subprocess.run([sys.executable, __file__, '--cost', name], check=True)
 
 if __name__ == '__main__': main()
