@@ -29,7 +29,7 @@ from .disk import file_hash, replace_file, write_json
 from .identity import check_data
 from .learner import Callback, due
 
-# %% ../nbs/workshop/run.ipynb #00000008
+# %% ../nbs/workshop/run.ipynb #00000009
 def read_log(path):    # run folder or its log.jsonl
     "Rows of a log as dicts; a line that was cut off by a crash is left out"
     path = Path(path)
@@ -47,7 +47,7 @@ def trim_log(file, rows): # log.jsonl; those of its rows that stay, the first on
     text = ''.join(json.dumps(r)+'\n' for r in rows)
     replace_file(file, lambda tmp: tmp.write_text(text, encoding='utf-8'))
 
-# %% ../nbs/workshop/run.ipynb #0000000c
+# %% ../nbs/workshop/run.ipynb #0000000d
 CLOCK = {'step','total_steps','kimg','total_kimg','time_sec','elapsed_total_sec','samples_per_sec','eta_sec',
          'skipped_steps','timestamp'}
 
@@ -84,7 +84,7 @@ def plot_log(path,         # run folder, log file, or rows
     if save: fig.savefig(save)
     return fig
 
-# %% ../nbs/workshop/run.ipynb #0000000f
+# %% ../nbs/workshop/run.ipynb #00000010
 def _flush_folder(path):
     "Ask the disk to write a folder's entries, where the system has such a call"
     try: fd = os.open(path, os.O_RDONLY)
@@ -112,7 +112,7 @@ def clear_remains(folder):
     "Remove what a writer that was killed has left; only for the one who may write here"
     for left in folder.glob('.tmp-*'): shutil.rmtree(left, ignore_errors=True)
 
-# %% ../nbs/workshop/run.ipynb #00000011
+# %% ../nbs/workshop/run.ipynb #00000012
 def nets_of(learn):
     "Networks of a learner by name, averages under `NAME_ema`"
     return vars(learn.n) | {f'{k}_ema': net for k,net in vars(learn.ema).items()}
@@ -145,7 +145,7 @@ def training_state(learn):
     numbers = {k: v for k,v in learn.metrics.items() if isinstance(v, (int,float))}
     return _plain(out | {f'metric.{k}': torch.tensor(v, dtype=torch.float64) for k,v in numbers.items()})
 
-# %% ../nbs/workshop/run.ipynb #00000012
+# %% ../nbs/workshop/run.ipynb #00000013
 FILES = ('weights.safetensors','state.safetensors')    # of a checkpoint
 
 def read_state(folder):    # checkpoint
@@ -172,7 +172,7 @@ def check_file(file):    # likewise
     use = f'. Remove {folder} to use step {int(other[-1].name[5:])}' if other else ''
     raise ValueError(f'{file} {why}{use}')
 
-# %% ../nbs/workshop/run.ipynb #00000013
+# %% ../nbs/workshop/run.ipynb #00000014
 def under(prefix, d):
     "What a dict holds under a prefix, without it"
     return {k[len(prefix):]: v for k,v in d.items() if k.startswith(prefix)}
@@ -214,7 +214,7 @@ def load_state(learn, d):
     learn.metrics = {k: v.item() for k,v in under('metric.', d).items()}
     for name,cb in called(learn.cbs).items(): cb.load_state(own(f'cb.{name}.'))
 
-# %% ../nbs/workshop/run.ipynb #00000015
+# %% ../nbs/workshop/run.ipynb #00000016
 def _keep_data(path, old, new):
     "Compare the data of a run with those of this call, and remember them and where their codec lies"
     if note := check_data(old, new, path): warnings.warn(note)
@@ -223,7 +223,7 @@ def _keep_data(path, old, new):
     file = Path(path)/'config.json'
     write_json(file, json.loads(file.read_text(encoding='utf-8')) | now)
 
-# %% ../nbs/workshop/run.ipynb #00000016
+# %% ../nbs/workshop/run.ipynb #00000017
 # presets of each method, old name -> today's
 RENAMED = dict(cyclegan=dict(seed='dense', head='separable'), stargan=dict(seed='blocks4', head='blocks6'),
                otcfm=dict(seed='wide', head='deep'))
@@ -263,7 +263,7 @@ def check_config(path,          # run folder
                               '\nUse the same options to resume it, or another path for a new run.')
     _keep_data(path, old, new)
 
-# %% ../nbs/workshop/run.ipynb #00000018
+# %% ../nbs/workshop/run.ipynb #00000019
 def checkpoints(path):    # run folder
     "Whole checkpoints of a run, oldest first (by number, not by name)"
     there = [p for p in (Path(path)/'ckpt').glob('step_*') if re.fullmatch(r'step_\d+', p.name)]
@@ -300,7 +300,7 @@ def pick_checkpoint(path, step=None):
         raise FileNotFoundError(f'{chosen}: no such checkpoint; there are {there}')
     return chosen
 
-# %% ../nbs/workshop/run.ipynb #00000019
+# %% ../nbs/workshop/run.ipynb #0000001a
 def run_options(path,        # run folder
                 method=None, # name of the method that it must be a run of
                 what=''):    # before the path in error messages, for example 'init='
@@ -311,7 +311,7 @@ def run_options(path,        # run folder
         raise ValueError(f"{what}{path} is a run of {config.get('method')!r}, not of {method}")
     return SimpleNamespace(**config)
 
-# %% ../nbs/workshop/run.ipynb #0000001b
+# %% ../nbs/workshop/run.ipynb #0000001c
 SMALLER = set('''kid fid cmmd mmd frechet artfid lpips loss error err distance dist mse mae rmse content
                  self_similarity drift cost'''.split())     # whole keys, or words of them
 
@@ -325,7 +325,7 @@ def direction(key,       # of the log: 'truth', 'kid'; with a sign '-gap', '+gap
     words = {key, *re.findall('[a-z]+', key.lower())}
     return -1 if words & SMALLER else 1
 
-# %% ../nbs/workshop/run.ipynb #0000001e
+# %% ../nbs/workshop/run.ipynb #0000001f
 def newest_whole(path):    # run folder
     "The newest checkpoint whose files are what was written; damaged ones that are newer are called damaged_step_N"
     there = checkpoints(path)
@@ -363,7 +363,7 @@ def remove_checkpoint(folder):
     (folder/'state.json').unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
-# %% ../nbs/workshop/run.ipynb #0000001f
+# %% ../nbs/workshop/run.ipynb #00000020
 def beats(value, old, key, sign): # number of the log; best one so far, see `read_best`
     "Is a number the best? Not if it is not finite; one of another key is always beaten"
     if not isinstance(value, (int,float)) or not math.isfinite(value): return False
@@ -395,7 +395,7 @@ def way_out(learn, bad):
     start = 'from the last good checkpoint ' if good else ''
     return f'{said}A new run can begin {start}with a lower rate:\n  {shlex.join(words)}\nOtherwise {usual}'
 
-# %% ../nbs/workshop/run.ipynb #00000020
+# %% ../nbs/workshop/run.ipynb #00000021
 class Checkpoint(Callback):
     "Resumes from the newest checkpoint of the run folder, writes new ones, keeps the last few and the best"
     order = 50
