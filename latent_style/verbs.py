@@ -6,7 +6,7 @@
 __all__ = ['EXTRA', 'LENGTHS', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'say', 'names', 'encode',
            'pack', 'method_first', 'train_options', 'method_of_file', 'every_option', 'plain', 'train', 'sweep',
            'translate_of', 'translate_options', 'translate', 'plot', 'opened', 'asked', 'judging',
-           'evaluate_checkpoints', 'sample', 'export']
+           'evaluate_checkpoints', 'sample', 'generate', 'export']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
 import argparse, inspect, os
@@ -305,6 +305,22 @@ def sample(run,             # run folder, or a checkpoint file of the original S
     return draw(judge.drawing(t, run), src, ref, out, n, frames=frames, seed=seed)
 
 # %% ../nbs/workshop/verbs.ipynb #00000022
+def generate(run,             # run folder of a flow that has learnt to start from noise
+             to:str=None,     # name of the domain; `None`: the last one
+             n=4,             # how many
+             seed=0,          # of the noise
+             size=256,        # side in pixels
+             out='generated', # folder for the pictures
+             steps=16,        # of the solver
+             method='midpoint',
+             guidance=1.,     # its scale; 1: none
+             device:str=None):# where to compute; `None`: the best there is
+    "New pictures of a domain, from noise"
+    from latent_style.otcfm import generate as draw
+    pics = draw(run, to, n, seed, size, out, steps, method, guidance, device)
+    say(f'{len(pics)} pictures in {out}')
+
+# %% ../nbs/workshop/verbs.ipynb #00000023
 def export(run,             # run folder of a pixel run
            file,            # such as 100000_nets_ema.ckpt
            ema=True,        # averaged networks; no: those in training, with the discriminator
