@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['Adversarial', 'families', 'l1', 'lsgan', 'lsgan_d', 'lsgan_g', 'hinge_d', 'hinge_g', 'nonsat_d', 'nonsat_g',
-           'adversarial', 'twice', 'r1', 'lazy', 'diversity', 'constant_then_linear', 'warmup', 'cosine', 'linear',
-           'decay']
+           'adversarial', 'twice', 'r1', 'lazy', 'diversity', 'zero_mean_filters', 'answers', 'quantiles', 'wanted',
+           'texture', 'Texture', 'constant_then_linear', 'warmup', 'cosine', 'linear', 'decay']
 
 # %% ../nbs/02_losses.ipynb #00000002
 import math
 from collections import namedtuple
+import numpy as np
 import torch, torch.nn.functional as F
 from .basics import nearest
 from .kernels import plain_kernels
@@ -97,6 +98,72 @@ def diversity(fake1, fake2, # (b,...)
     if margin is None: return l1(fake1, fake2)
     each = (fake1-fake2).abs().flatten(1).mean(1)
     return each.clamp(max=margin).mean()
+
+# %% ../nbs/02_losses.ipynb #b0000004
+def zero_mean_filters(c,       # channels
+                      n=512,   # how many
+                      side=5,  # cells
+                      seed=3):
+    "Random filters (n,c,side,side) of unit length, whose weights sum to 0 in every channel: blind to colour"
+    w = torch.randn(n, c, side, side, generator=torch.Generator().manual_seed(seed))
+    w = w-w.mean((2,3), keepdim=True)
+    return w/w.flatten(1).norm(dim=1).view(-1,1,1,1)
+
+def answers(z,       # latents (b,c,h,w)
+            filters, # (n,c,k,k)
+            scale=1, # cells that are averaged first
+           ):
+    "Answers of every filter at every place of every latent, (n,b,places)"
+    z = F.avg_pool2d(z, scale) if scale > 1 else z
+    return F.conv2d(z, filters.to(z)).flatten(2).movedim(0, 1)
+
+def quantiles(r, # numbers (...,m)
+              n):
+    "`n` of them, evenly spaced in their order"
+    r = torch.from_numpy(np.sort(r.numpy(), -1)) if r.device.type == 'cpu' else r.sort(-1)[0]
+    return r[...,((torch.arange(n, device=r.device)+.5)*(r.shape[-1]/n)).long()]
+
+# %% ../nbs/02_losses.ipynb #b0000007
+def wanted(r, # answers (n,m) of a crowd
+           q):# quantiles (n,k) of their domain
+    "What each answer should be: the quantile of its rank (n,m)"
+    order = torch.from_numpy(np.argsort(r.numpy(), -1)) if r.device.type == 'cpu' else r.argsort(-1)
+    curve = q[:,((torch.arange(r.shape[1], device=q.device)+.5)*(q.shape[1]/r.shape[1])).long()]
+    return torch.empty_like(r).scatter_(1, order, curve.to(r))
+
+def texture(z,          # latents (b,c,h,w)
+            filters,    # (n,c,k,k)
+            q,          # quantiles of the domain's answers, for each of the scales (n,k)
+            scales=(1,2),
+            crowd=None, # latents (m,c,h,w) of which `z` are rows; `None`: `z`
+            first=0):   # row of the crowd that is the first one of `z`
+    "Sliced Wasserstein distance of the patches of latents to those of a domain: a mean over the rows of `z`"
+    loss = 0.
+    with torch.autocast(z.device.type, enabled=False):
+        z = _full(z)
+        for scale,curve in zip(scales, q):
+            r = answers(z, filters, scale)
+            with torch.no_grad(): every = r if crowd is None else answers(_full(crowd), filters, scale)
+            goal = wanted(every.detach().flatten(1), curve).view_as(every)[:,first:first+len(z)]
+            loss = loss + (r-goal).abs().mean()
+    return loss
+
+class Texture:
+    "What a domain answers to filters"
+    def __init__(self, z,           # some of its latents (n,c,h,w)
+                 n=512, side=5,     # filters, their side
+                 scales=(1,2),      # cells that are averaged first
+                 kept=2048):        # quantiles
+        self.scales,self.filters = scales,zero_mean_filters(z.shape[1], n, side)
+        def of(some, scale): return quantiles(answers(z, some, scale).flatten(1), kept)
+        self.q = torch.stack([torch.cat([of(some, s) for some in self.filters.split(32)]) for s in scales])
+    def to(self, device, dtype=torch.float32):
+        self.filters,self.q = self.filters.to(device, dtype),self.q.to(device, dtype)
+        return self
+    def some(self, n, rng): # how many filters; generator
+        "The loss by a few of the filters: a function (latents, crowd, first) -> scalar"
+        j = torch.randperm(len(self.filters), generator=rng)[:n].to(self.q.device)
+        return lambda z, crowd=None, first=0: texture(z, self.filters[j], self.q[:,j], self.scales, crowd, first)
 
 # %% ../nbs/02_losses.ipynb #00000027
 def constant_then_linear(i,       # step, counted from 0

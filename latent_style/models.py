@@ -69,12 +69,13 @@ class ResnetGenerator(nn.Module):
                  conv='separable', # 'separable' (depthwise 3x3 + 1x1), 'dense' (3x3) or 'pointwise' (1x1 everywhere)
                  k=None,           # side of the first and last kernels, odd; None: 5, 7 or 1, in the order above
                  residual=True,    # x + net(x), with a zero-initialised head
-                 act=None):        # output activation: None or 'tanh'
+                 act=None,         # output activation: None or 'tanh'
+                 noise=0):         # channels of noise beside the latent
         super().__init__()
         k = k or _kernels.get(conv, 1)
         _check_generator(c_in, c_out, conv, k, residual, act)
-        self.residual,self.c_in,self.p = residual,c_in,k//2
-        stem,head = nn.Conv2d(c_in, ngf, k, bias=False),nn.Conv2d(ngf, c_out, k)
+        self.residual,self.c_in,self.noise,self.p = residual,c_in,noise,k//2
+        stem,head = nn.Conv2d(c_in+noise, ngf, k, bias=False),nn.Conv2d(ngf, c_out, k)
         layers = [*self.pad(conv), stem, nn.InstanceNorm2d(ngf), nn.ReLU()]
         layers += [ResnetBlock(ngf, conv) for _ in range(n_blocks)] + [*self.pad(conv), head]
         self.net = nn.Sequential(*layers, *([nn.Tanh()] if act == 'tanh' else []))
@@ -85,9 +86,11 @@ class ResnetGenerator(nn.Module):
 
     def pad(self, conv): return [] if conv == 'pointwise' else [nn.ReflectionPad2d(self.p)]
 
-    def forward(self, x):
-        self.check(x)
-        out = self.fused(x) if use_fast(x) else self.net(x)
+    def forward(self, x,   # latents (b,c_in,h,w)
+                noise=None): # (b,noise,h,w), for a generator that has such channels
+        self.check(x, noise)
+        seen = torch.cat([x,noise], 1) if self.noise else x
+        out = self.fused(seen) if use_fast(seen) else self.net(seen)
         return x + out if self.residual else out
 
     def fused(self, x):
@@ -99,9 +102,12 @@ class ResnetGenerator(nn.Module):
         x = conv_pad(x, head.weight, self.p) + head.bias.view(1,-1,1,1)
         return x.tanh() if isinstance(self.net[-1], nn.Tanh) else x
 
-    def check(self, x):
+    def check(self, x, noise):
         if x.dim() != 4 or x.shape[1] != self.c_in:
             raise ValueError(f'expected a batch (b,{self.c_in},h,w), got {tuple(x.shape)}')
+        given = 0 if noise is None else noise.shape[1]
+        if given != self.noise:
+            raise ValueError(f'this generator takes {self.noise} channels of noise beside the latent, got {given}')
         h,w,p = *x.shape[2:],max(self.p, 1)
         if min(h, w) <= p: raise ValueError(f'{h}x{w} is too small to mirror a frame of {p}')
 
