@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Adversarial', 'families', 'l1', 'lsgan', 'lsgan_d', 'lsgan_g', 'hinge_d', 'hinge_g', 'nonsat_d', 'nonsat_g',
            'adversarial', 'twice', 'r1', 'lazy', 'diversity', 'zero_mean_filters', 'answers', 'quantiles', 'wanted',
-           'texture', 'Texture', 'constant_then_linear', 'warmup', 'cosine', 'linear', 'decay']
+           'texture', 'domain_quantiles', 'Texture', 'constant_then_linear', 'warmup', 'cosine', 'linear', 'decay']
 
 # %% ../nbs/02_losses.ipynb #00000002
 import math
@@ -148,15 +148,19 @@ def texture(z,          # latents (b,c,h,w)
             loss = loss + (r-goal).abs().mean()
     return loss
 
+def domain_quantiles(z,            # latents of a domain (n,c,h,w)
+                     filters,      # (m,c,k,k)
+                     scales=(1,2), # cells that are averaged first
+                     n=2048):      # quantiles
+    "Quantiles of what a domain answers to filters, at each scale (scales,m,n)"
+    def of(some, scale): return quantiles(answers(z, some, scale).flatten(1), n)
+    return torch.stack([torch.cat([of(some, s) for some in filters.split(32)]) for s in scales])
+
 class Texture:
     "What a domain answers to filters"
-    def __init__(self, z,           # some of its latents (n,c,h,w)
-                 n=512, side=5,     # filters, their side
-                 scales=(1,2),      # cells that are averaged first
-                 kept=2048):        # quantiles
-        self.scales,self.filters = scales,zero_mean_filters(z.shape[1], n, side)
-        def of(some, scale): return quantiles(answers(z, some, scale).flatten(1), kept)
-        self.q = torch.stack([torch.cat([of(some, s) for some in self.filters.split(32)]) for s in scales])
+    def __init__(self, filters, q, # (m,c,k,k); their quantiles, see `domain_quantiles`
+                 scales=(1,2)):
+        self.filters,self.q,self.scales = filters,q,scales
     def to(self, device, dtype=torch.float32):
         self.filters,self.q = self.filters.to(device, dtype),self.q.to(device, dtype)
         return self

@@ -345,6 +345,7 @@ def through(t,         # translator
             fn,        # latents -> latents
             pictures,  # whatever `translate_pictures` takes
             o,         # options of translating
+            beside=None, # see `translate_pictures`
             **asked):  # what else `fn` was made from: the name of the domain, a style, ...
     "Pictures through a translator: a list of tensors (3,h,w) in [-1,1], or of the files written"
     o = {k: p.default for k,p in inspect.signature(translating).parameters.items()} | o
@@ -353,7 +354,7 @@ def through(t,         # translator
     made_by = how['out'] and fingerprint(*t.identity(), o['strength'], o['seed'], asked)
     whole = t.tile is None or not tile
     return translate_pictures(fn, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
-                              made_by=made_by, **how)
+                              made_by=made_by, beside=beside, **how)
 
 def translate(run,       # run folder, learner, or a translator
               pictures,  # a picture, a tensor, a list, a file, a folder, or a file of latents
