@@ -118,15 +118,7 @@ def replay(pool,   # (size,c,h,w), see `empty_pool`; changed in place
     pool[slot] = torch.where((fill | swap) & _finite(fresh), fresh, old).to(pool.dtype)
     return torch.where(swap & ~fill & _finite(old), old, fresh)
 
-# %% ../nbs/03_cyclegan.ipynb #00000019
-def _from_history(learn, key, fresh, w):
-    "Swap this process's fakes with the pool under `key`, which all processes keep alike"
-    pool = learn.state.get(key)
-    if pool is None: return fresh
-    every,b = learn.acc.gather(fresh),len(fresh)
-    old = replay(pool, every, learn.i*len(every), w.pool_prob, learn.rng(key))
-    return old[learn.rank*b:(learn.rank+1)*b]
-
+# %% ../nbs/03_cyclegan.ipynb #b00001f6
 class Crowd:
     "The fakes of the whole step, among which the texture of a part's fakes is judged"
     def __init__(self, learn,
@@ -152,6 +144,15 @@ class Crowd:
             every = self.every or [None]*2
             return sum(loss(x, crowd, self.first[id(part)]) for loss,x,crowd in zip(self.losses, fakes, every))
         return texture
+
+# %% ../nbs/03_cyclegan.ipynb #00000019
+def _from_history(learn, key, fresh, w):
+    "Swap this process's fakes with the pool under `key`, which all processes keep alike"
+    pool = learn.state.get(key)
+    if pool is None: return fresh
+    every,b = learn.acc.gather(fresh),len(fresh)
+    old = replay(pool, every, learn.i*len(every), w.pool_prob, learn.rng(key))
+    return old[learn.rank*b:(learn.rank+1)*b]
 
 def step(learn,   # learner with the four networks
          batch,   # (a, b), and for generators with noise that of a and that of b
@@ -268,7 +269,8 @@ def two_of(domains):
 # %% ../nbs/03_cyclegan.ipynb #828246f6
 class CycleGAN(Method):
     name,shape,averaged = 'cyclegan',SHAPE,('G','F')
-    panels = [['loss_gan_G','loss_gan_F'], ['loss_D_A','loss_D_B'], ['loss_cyc','loss_id','loss_tex'], ['lr_G','lr_D_A']]
+    panels = [['loss_gan_G','loss_gan_F'], ['loss_D_A','loss_D_B'], ['loss_cyc','loss_id'], ['loss_tex'],
+              ['lr_G','lr_D_A']]
     bar = ('loss_G','loss_D','loss_cyc')
     def data(self, o):
         if o.domains is not None: two_of(o.domains)

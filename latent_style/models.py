@@ -89,7 +89,7 @@ class ResnetGenerator(nn.Module):
     def forward(self, x,   # latents (b,c_in,h,w)
                 noise=None): # (b,noise,h,w), for a generator that has such channels
         self.check(x, noise)
-        seen = torch.cat([x,noise], 1) if self.noise else x
+        seen = torch.cat([x, noise], 1) if self.noise else x
         out = self.fused(seen) if use_fast(seen) else self.net(seen)
         return x + out if self.residual else out
 
@@ -97,8 +97,7 @@ class ResnetGenerator(nn.Module):
         "`self.net(x)`, without a map in memory more than needed"
         stem,head = [l for l in self.net if isinstance(l, nn.Conv2d)]
         x = F.relu(conv_norm(x, [stem.weight], self.p))
-        for l in self.net:
-            if isinstance(l, ResnetBlock): x = l(x)
+        for block in filter(lambda l: isinstance(l, ResnetBlock), self.net): x = block(x)
         x = conv_pad(x, head.weight, self.p) + head.bias.view(1,-1,1,1)
         return x.tanh() if isinstance(self.net[-1], nn.Tanh) else x
 
@@ -106,8 +105,7 @@ class ResnetGenerator(nn.Module):
         if x.dim() != 4 or x.shape[1] != self.c_in:
             raise ValueError(f'expected a batch (b,{self.c_in},h,w), got {tuple(x.shape)}')
         given = 0 if noise is None else noise.shape[1]
-        if given != self.noise:
-            raise ValueError(f'this generator takes {self.noise} channels of noise beside the latent, got {given}')
+        if given != self.noise: raise ValueError(f'this generator takes {self.noise} channels of noise, got {given}')
         h,w,p = *x.shape[2:],max(self.p, 1)
         if min(h, w) <= p: raise ValueError(f'{h}x{w} is too small to mirror a frame of {p}')
 

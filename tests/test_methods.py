@@ -57,12 +57,13 @@ def error(a, b): return ((a-b).norm()/b.norm()).item()
 
 # every term is on, some fakes differ by more than the margin of diversity and some by less, R1 comes in two steps
 IN_PARTS = dict(
-    cyclegan = [dict(w_id=.5, pool_size=5), dict(w_id=0., adv='hinge', sn=False)],
+    cyclegan = [dict(w_id=.5, pool_size=5), dict(w_id=0., adv='hinge', sn=False),
+                dict(w_id=.5, noise=2, cells=2, w_tex=2., patch=3, filters=8)],
     stargan  = [dict(r1_every=2, lr=.005, lr_f=.5, ds_decay=2.), dict(r1_every=2, adv='nonsat', sn=False, norm='gn')],
     pixels   = [dict(order='joint', r1_every=2, ds_margin=.2), dict(order='original', ds_margin=.2)],
     otcfm    = [dict(), dict(mode='direct', clip=1e-3)])
 
-@pytest.mark.parametrize('name,which', [(name,i) for name in METHODS for i in range(2)])
+@pytest.mark.parametrize('name,which', [(name,i) for name in METHODS for i in range(len(IN_PARTS[name]))])
 def test_a_batch_in_parts_gives_the_same_weights(world, tmp_path, name, which):
     "Weights, spectral norms and every number of the log after three steps; parts of two rows, and of three and one"
     options = IN_PARTS[name][which] | dict(precision='fp64')

@@ -13,6 +13,7 @@ import textbook
 from latent_style import cyclegan, otcfm, pairing, stargan, stargan_pixels as pixels
 from latent_style.kernels import plain_kernels
 from latent_style.learner import Learner, adam
+from latent_style.losses import domain_quantiles, texture as textured, zero_mean_filters
 from latent_style.models import PatchDiscriminator, ResnetGenerator
 from latent_style.models_pixels import PixelGenerator
 from latent_style.models_style import DomainDiscriminator, StyledGenerator
@@ -99,7 +100,7 @@ def cyclegan_case(conv, residual, act, stride, sn, plain):
     plain_g = lambda: textbook.CycleGenerator(4, 16, 2, conv, residual, act == 'tanh')
     plain_d = lambda: textbook.patch_discriminator(4, 8, stride, sn)
     book = book_of(nets, lambda: dict(G=plain_g(), F=plain_g(), D_A=plain_d(), D_B=plain_d()), plain)
-    w = SimpleNamespace(cyc=10., id=.5, adv='lsgan', d_scale=.5, pool_prob=.5)
+    w = SimpleNamespace(cyc=10., id=.5, adv='lsgan', d_scale=.5, pool_prob=.5, cells=1, tex=0.)
     return nets,book,w,torch.randn(2, 4, 4, 16, 16, dtype=torch.float64)
 
 @on_both_networks
@@ -123,6 +124,27 @@ def test_cyclegan_steps(conv, residual, act, stride, sn, plain):
     steps.ours(lambda learn,batch: cyclegan.step(learn, batch, w), (a, b), still=('D_A','D_B'))
     for _ in range(3): textbook.cyclegan_step(book, steps.book_opts, a, b, w)
     agree(**{k: steps.moves(k) for k in nets})
+
+@pytest.mark.parametrize('conv,w_id', [('separable',0.), ('dense',.5)])
+def test_cyclegan_that_paints(conv, w_id):
+    "Noise beside the latents, averages in cycle and identity, the texture of both domains"
+    torch.manual_seed(0)
+    make_g = lambda: drawn(ResnetGenerator(ngf=16, n_blocks=2, conv=conv, noise=2).double())
+    make_d = lambda: PatchDiscriminator(ndf=8, sn=False).double()
+    nets = dict(G=make_g(), F=make_g(), D_A=make_d(), D_B=make_d())
+    plain_g = lambda: textbook.CycleGenerator(4, 16, 2, conv, True, False, noise=2)
+    plain_d = lambda: textbook.patch_discriminator(4, 8, 2, False)
+    book = book_of(nets, lambda: dict(G=plain_g(), F=plain_g(), D_A=plain_d(), D_B=plain_d()), True)
+    w = SimpleNamespace(cyc=10., id=w_id, tex=3., adv='lsgan', cells=4)
+    a,b = torch.randn(2, 4, 4, 16, 16, dtype=torch.float64)
+    noise = torch.randn(2, 4, 6, 16, 16, dtype=torch.float64)
+    filters = zero_mean_filters(4, 6, 3).double()
+    curves = [domain_quantiles(x, filters, n=50) for x in (a,b)]
+    def texture(*fakes): return sum(textured(x, filters, q) for x,q in zip(fakes, curves))
+    n = SimpleNamespace(**nets)
+    loss,_,_ = cyclegan.g_loss(n, a, b, w, *noise, texture=texture)
+    want = textbook.painting_g_loss(book, a, b, noise, filters, curves, w)
+    agree(loss=(loss, want), generators=(slope(loss, n.G, n.F), slope(want, book.G, book.F)))
 
 # Latent StarGAN v2
 

@@ -60,6 +60,29 @@ def cyclegan_g_loss(n, a, b, w):
     identity = l1(n.G(b), b) + l1(n.F(a), a)
     return game + w.cyc*cycle + w.cyc*w.id*identity
 
+def texture_loss(x, filters, curves):
+    """Sliced Wasserstein distance of the patches of `x` (of all its rows together) to quantiles of a domain, at full and
+    half size (Rabin et al. 2011): numbers in order against numbers in order"""
+    loss = 0
+    for scale,curve in zip((1,2), curves):
+        for f,q in zip(filters, curve):
+            r = F.conv2d(F.avg_pool2d(x, scale), f[None]).flatten().sort()[0]
+            places = ((torch.arange(len(r))+.5)/len(r)*len(q)).long()
+            loss = loss + (r-q[places]).abs().mean()/len(filters)
+    return loss
+
+def painting_g_loss(n, a, b, noise, filters, curves, w):
+    "The same with three draws of noise a sample, means of cells, and the texture of both domains"
+    (a1,a2,a3),(b1,b2,b3) = (e.chunk(3, 1) for e in noise)
+    def paint(net, x, e): return net(torch.cat([x, e], 1))
+    def far(x, y): return l1(F.avg_pool2d(x, w.cells), F.avg_pool2d(y, w.cells))
+    fake_b,fake_a = paint(n.G, a, a1),paint(n.F, b, b1)
+    game = least_squares(n.D_B(fake_b), 1) + least_squares(n.D_A(fake_a), 1)
+    cycle = far(paint(n.F, fake_b, a2), a) + far(paint(n.G, fake_a, b2), b)
+    identity = far(paint(n.G, b, b3), b) + far(paint(n.F, a, a3), a)
+    texture = texture_loss(fake_a, filters, curves[0]) + texture_loss(fake_b, filters, curves[1])
+    return game + w.cyc*cycle + w.cyc*w.id*identity + w.tex*texture
+
 def cyclegan_d_loss(n, a, b, fake_a, fake_b, w):
     "Both discriminators; each objective is divided by 2 (section 7.1)"
     of_a = least_squares(n.D_A(a), 1) + least_squares(n.D_A(fake_a), 0)
@@ -178,15 +201,15 @@ class CycleBlock(nn.Module):
 
 class CycleGenerator(nn.Module):
     "A first layer, residual blocks, a last layer; the size stays"
-    def __init__(self, c, width, n_blocks, conv, residual, tanh, k=None):
+    def __init__(self, c, width, n_blocks, conv, residual, tanh, k=None, noise=0):
         super().__init__()
         k = k or dict(dense=7, separable=5, pointwise=1)[conv]
-        first = [mirrored(c, width, k), nn.InstanceNorm2d(width), nn.ReLU()]
+        first = [mirrored(c+noise, width, k), nn.InstanceNorm2d(width), nn.ReLU()]
         last = [mirrored(width, c, k, bias=True), nn.Tanh() if tanh else nn.Identity()]
         self.layers = nn.Sequential(*first, *[CycleBlock(width, conv) for _ in range(n_blocks)], *last)
-        self.residual = residual
+        self.residual,self.c = residual,c
 
-    def forward(self, x): return self.layers(x) + (x if self.residual else 0)
+    def forward(self, x): return self.layers(x) + (x[:,:self.c] if self.residual else 0)
 
 def normed(layer, sn):
     "With its weight divided by the largest singular value (Miyato et al. 2018)"
