@@ -22,7 +22,8 @@ RUNS = dict(
     cyclegan = ('cyclegan', 'latents', TINY | dict(
         domains=['photo','anime'], ngf=8, n_blocks=1, ndf=8, w_id=.5, pool_size=5)),
     painted  = ('cyclegan', 'latents', TINY | dict(
-        domains=['photo','anime'], ngf=8, n_blocks=1, ndf=8, w_id=.5, noise=2, cells=2, w_tex=2., patch=3, filters=8)),
+        domains=['photo','anime'], ngf=8, n_blocks=1, ndf=8, w_id=.5, pool_size=5, noise=2, cells=2, w_tex=2., patch=3,
+        filters=8)),
     stargan  = ('stargan', 'latents', TINY | STARGAN | dict(
         width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, lr=.005, lr_f=.5, ds_decay=2.)),
     pixels   = ('stargan_pixels', 'pictures/train', TINY | STARGAN | dict(
