@@ -18,6 +18,7 @@ from .eval import (Table, as_pictures, counted, frechet_distance, jackknife_erro
                                translations_of, truth_score)
 from .features import FOLDS, Scenes, as_gallery, codec_key, features_from, in_batches, net_id
 from .run import checkpoints
+from .texture import crowds, recolour, textures
 from .metrics import (artfid, clip_content, clip_direction, clip_style, cmmd, diversity_of, prdc,
                                   self_similarity_distance)
 
@@ -104,7 +105,7 @@ def distinct_codecs(codecs):
     if len(found) < 2: return dict(zip([''], found.values()))
     return {f" [{getattr(c, 'id', f'{type(c).__name__} {i}')}]": c for i,c in enumerate(found.values())}
 
-yardstick_names = {'identity','floor','codec floor','real','real, codec','real split','real split, codec',
+yardstick_names = {'identity','recolour','floor','codec floor','real','real, codec','real split','real split, codec',
                    'truth, codec'}
 
 def is_yardstick(name): # of a row
@@ -207,19 +208,30 @@ def _crowd(judge, g, f, s):
     if min(len(f), len(judge.f_target)) <= judge.k: return out
     return out | prdc(judge.f_target, f, judge.k, judge.same(s).T)
 
-def _truth(judge, pics, codec):
-    v = truth_score(pics, judge.truth, judge.source, judge.floor_of(codec), seed=judge.seed)
-    return dict(truth=round(v['score'], 6), truth_lo=v['lo'], truth_hi=v['hi'])
+def _truth(judge, gallery, codec):
+    v = truth_score(gallery.x, judge.truth, judge.source, judge.floor_of(codec), seed=judge.seed)
+    codec = judge.codec if codec is None else codec
+    floor = judge.g_truth if codec is None else judge.g_truth.through(codec)
+    known = [g.features for g in (gallery,judge.g_truth,judge.g_source,floor)]
+    return dict(truth=round(v['score'], 6), truth_lo=v['lo'], truth_hi=v['hi'],
+                **textures(*known, min(judge.truth.shape[2:]), judge.seed))
+
+def _crowd_texture(judge, gallery, s):
+    "Nearness of a crowd's texture to the target's"
+    paired = torch.equal(s, judge.s_target)         # then no picture is held against another one of its scene
+    known = [g.features for g in (gallery,judge.g_target,judge.g_source)]
+    return crowds(*known, min(min(g.x.shape[2:]) for g in (gallery,judge.g_target,judge.g_source)), paired, judge.seed)
 
 def _row(judge, name, pics, made_from, codec):
     "One row of the table, and the table of single pictures"
     gallery = as_gallery(pics, batch=judge.batch)
     singles,f = judge.singles(gallery, made_from, codec)
-    crowd = _crowd(judge, gallery, f, _scenes_of(judge, gallery, made_from is None))
+    s = _scenes_of(judge, gallery, made_from is None)
+    crowd = _crowd(judge, gallery, f, s) | _crowd_texture(judge, gallery, s)
     r = dict(row=name, n=len(f)) | crowd | {k: v.mean().item() for k,v in singles.items() if k != 'error'}
     if pics is made_from: r = {k: v for k,v in r.items() if k not in _of_pairs}      # made from nothing
     if 'content' in r: r['artfid'] = artfid(r['content'], r['frechet'])
-    if 'error' in singles: r |= _truth(judge, gallery.x, codec)
+    if 'error' in singles: r |= _truth(judge, gallery, codec)
     names = judge.names if made_from is None else range(len(f))
     return r,Table(dict(picture=n, **{k: v[i].item() for k,v in singles.items()}) for i,n in enumerate(names))
 
@@ -228,6 +240,7 @@ def _yardsticks(judge, codecs): # dict what tells the rows -> codec
     "Rows that need no method"
     n = len(judge.source)       # rows of equal n can be compared
     own,rows = judge.g_target.some(n),[judge.row('identity', judge.g_source)[0]]
+    rows.append(judge.row('recolour', recolour(judge.source, judge.source, judge.target))[0])
     if judge.truth is not None:
         rows += [judge.row(f'truth, codec{k}', judge.g_truth.through(c), codec=c)[0] for k,c in codecs.items()]
     rows += [judge.row(f'codec floor{k}', own.through(c), own)[0] for k,c in codecs.items()]
@@ -263,7 +276,8 @@ def kid_difference(fa, fb,    # features of two methods on the same sources (n,d
     return d,d-1.96*error,d+1.96*error
 
 # %% ../nbs/workshop/compare.ipynb #00000016
-_no_means = {'row','n','kid_lo','kid_hi','kid_std','truth_lo','truth_hi'}    # intervals of single rows
+_no_means = {'row','n','kid_lo','kid_hi','kid_std','truth_lo','truth_hi','texture_lo','texture_hi','crowd_ps_lo',
+             'crowd_ps_hi','crowd_ps_p'}    # intervals of single rows
 
 def _spread(values): # list of numbers
     v = torch.tensor(values, dtype=torch.float64)
@@ -379,14 +393,14 @@ def _look(judge, name, t, to, keys, batch, **how):
 
 def checkpoint_curve(load,   # `load_run` of the method
                      run,    # run folder
-                     judge, to=None, keys=('kid','content','truth'), batch=8, **how):
+                     judge, to=None, keys=('kid','content','truth','texture','crowd_ps'), batch=8, **how):
     "Table with a row for each checkpoint of a run"
     steps = [int(p.name[5:]) for p in checkpoints(run)]
     if not steps: raise FileNotFoundError(f'{run}: no checkpoint here (expected {run}/ckpt/step_*)')
     return Table(dict(step=s) | _look(judge, str(s), load(run, step=s), to, keys, batch, **how) for s in steps)
 
 def while_training(judge, translator, # function learner -> translator (latents, domain -> latents, with `.codec`)
-                   to=None, keys=('kid','content','truth'), batch=8):
+                   to=None, keys=('kid','content','truth','texture','crowd_ps'), batch=8):
     "For `train(evaluate=…, best=…)`: numbers of the judge in the log, and the best checkpoint kept"
     return lambda learn: _look(judge, 'now', translator(learn), to, keys, batch)
 

@@ -11,6 +11,7 @@ __all__ = ['picture_files', 'as_pictures', 'read_cropped', 'pixel_error', 'round
 
 # %% ../nbs/06_eval.ipynb #00000002
 import csv, io, json, math, warnings
+from functools import lru_cache, partial
 from pathlib import Path
 import torch, torch.nn.functional as F
 from safetensors.torch import load_file
@@ -20,6 +21,7 @@ from torch import nn
 from .basics import optional
 from .codec import psnr
 from .data import find_pictures, load_picture
+from .texture import crowd_texture, recolour, texture_score, textures   # noqa: F401  two are for users
 
 # %% ../nbs/06_eval.ipynb #00000007
 def picture_files(folder):
@@ -122,6 +124,7 @@ def _texts(values):
     decimals = min(6, max(0, 2-math.floor(math.log10(most)))) if most > 0 else 2
     def text(v):
         if v is None: return '–'
+        if v != v: return 'n/a'
         return f'{v:.{decimals}f}' if isinstance(v, float) else str(v)
     return [text(v) for v in values]
 
@@ -157,7 +160,8 @@ class Table(list):
         "Write the table in the format that the file's name asks for"
         path = Path(path)
         kinds = {'.csv': _csv, '.md': lambda t: t.markdown()+'\n', '.txt': lambda t: f'{t}\n',
-                 '.json': lambda t: json.dumps(list(t), indent=1, ensure_ascii=False)+'\n'}
+                 '.json': lambda t: json.dumps([{k: None if v != v else v for k,v in r.items()} for r in t], indent=1,
+                                               ensure_ascii=False)+'\n'}
         if path.suffix not in kinds: raise ValueError(f'{path.name}: a table is saved as .csv, .json, .md or .txt')
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, 'w', newline='', encoding='utf-8') as f: f.write(kinds[path.suffix](self))
@@ -178,14 +182,17 @@ def truth_table(translated, # pictures, `translate(source)`, or a dict of such b
                 source,     # pictures to translate
                 floor_pics, # codec round trip of the truth, or the codec
                ):
-    "Identity, floor and translated: error, truth score with interval, PSNR, SSIM"
+    "Identity, recolouring, floor and translated: error, truth and texture scores with intervals, PSNR, SSIM"
     if hasattr(floor_pics, 'encode'): floor_pics = round_trip(floor_pics, truth)
+    seen = lru_cache(lambda which, measure: measure(dict(truth=truth, source=source, floor=floor_pics)[which]))
+    known = [partial(seen, k) for k in ('truth','source','floor')]
     def row(name, pics):
         s = truth_score(pics, truth, source, floor_pics)
         return dict(row=name, n=s['n'], error=s['error'], score=s['score'], lo=s['lo'], hi=s['hi'],
+                    **textures(lambda m: m(pics), *known, min(truth.shape[2:])),
                     psnr=psnr(pics, truth).mean().item(), ssim=ssim(pics, truth).mean().item())
-    rows = dict(identity=source, floor=floor_pics) | translations_of(translated, source)
-    return Table(row(k, p) for k,p in rows.items())
+    rows = dict(identity=source, recolour=recolour(source, source, truth), floor=floor_pics)
+    return Table(row(k, p) for k,p in (rows | translations_of(translated, source)).items())
 
 # %% ../nbs/06_eval.ipynb #0000002b
 class RandomFeatures(nn.Module):

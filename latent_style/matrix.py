@@ -68,9 +68,10 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
 
 def means_of(squares): # of `matrix`
     "Mean over all pairs of every row; intervals of single pairs are left out"
-    skip = ('source','target','row','n','kid_lo','kid_hi','kid_std','truth_lo','truth_hi')
+    skip = ('source','target','row','n','kid_lo','kid_hi','kid_std','truth_lo','truth_hi','texture_lo','texture_hi',
+            'crowd_ps_lo','crowd_ps_hi','crowd_ps_p')
     def mean(name, c):
-        v = [r[c] for r in squares.rows if r['row'] == name and r.get(c) is not None]
+        v = [r[c] for r in squares.rows if r['row'] == name and r.get(c) is not None and r[c] == r[c]]
         return sum(v)/len(v) if v else None
     def line(name):
         pairs = sum(r['row'] == name for r in squares.rows)

@@ -27,7 +27,7 @@ translation
 models
 models_style
 models_pixels
-losses flows texture
+losses flows
 learner pairing
 run
 callbacks
@@ -37,6 +37,7 @@ health film
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
+texture
 eval
 features metrics
 compare
