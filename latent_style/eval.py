@@ -11,7 +11,7 @@ __all__ = ['picture_files', 'as_pictures', 'read_cropped', 'pixel_error', 'round
 
 # %% ../nbs/06_eval.ipynb #00000002
 import csv, io, json, math, warnings
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 import torch, torch.nn.functional as F
 from safetensors.torch import load_file
@@ -21,7 +21,7 @@ from torch import nn
 from .basics import optional
 from .codec import psnr
 from .data import find_pictures, load_picture
-from .texture import crowd_texture, recolour, texture_score, textures   # noqa: F401  two are for users
+from .texture import crowd_texture, recolour, texture_score, textures   # noqa: F401, some for users
 
 # %% ../nbs/06_eval.ipynb #00000007
 def picture_files(folder):
@@ -184,8 +184,7 @@ def truth_table(translated, # pictures, `translate(source)`, or a dict of such b
                ):
     "Identity, recolouring, floor and translated: error, truth and texture scores with intervals, PSNR, SSIM"
     if hasattr(floor_pics, 'encode'): floor_pics = round_trip(floor_pics, truth)
-    seen = lru_cache(lambda which, measure: measure(dict(truth=truth, source=source, floor=floor_pics)[which]))
-    known = [partial(seen, k) for k in ('truth','source','floor')]
+    known = [lru_cache(lambda m, x=x: m(x)) for x in (truth,source,floor_pics)]
     def row(name, pics):
         s = truth_score(pics, truth, source, floor_pics)
         return dict(row=name, n=s['n'], error=s['error'], score=s['score'], lo=s['lo'], hi=s['hi'],
