@@ -1,5 +1,7 @@
-"The installed command, as a user calls it: encode, train, translate, errors, and files of other systems"
-import json, os, shutil, subprocess, sys
+"""The installed command, as a user calls it: encode, train, translate, errors, and files of other systems
+
+The command's own `main` reads the words in this process; `process` starts the real command where that is the point."""
+import contextlib, io, json, os, shutil, subprocess, sys
 from pathlib import Path
 
 import pytest, torch, yaml
@@ -8,10 +10,10 @@ EXE = Path(sys.executable).parent/'latent_style'
 ENV = os.environ | dict(OMP_NUM_THREADS='2', HF_HUB_OFFLINE='1')
 NETS = '--ngf 8 --n_blocks 1 --ndf 8 --batch 4 --device cpu --no-progress'.split()
 
-def call(*words, code=0, cwd=None):
-    "Run the command; its whole output, after a look at its exit status"
+def process(*words, code=0):
+    "Run the installed command; its whole output, after a look at its exit status"
     if not EXE.exists(): pytest.skip('the command latent_style is not installed beside this Python: pip install -e .')
-    r = subprocess.run([str(EXE), *map(str, words)], capture_output=True, text=True, cwd=cwd, env=ENV, timeout=240)
+    r = subprocess.run([str(EXE), *map(str, words)], capture_output=True, text=True, env=ENV, timeout=240)
     text = r.stdout + r.stderr
     assert r.returncode == code, text
     if code: assert 'Traceback' not in text, text
@@ -21,6 +23,15 @@ def inside(*words):
     "Run the command in this process; its exit status"
     from latent_style.cli import main
     return main(list(map(str, words)))
+
+def call(*words, code=0):
+    "The same as `process`, in this process"
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said): status = inside(*words)
+    text = said.getvalue()
+    assert status == code, text
+    if code: assert 'Traceback' not in text, text
+    return text
 
 def options(run): return json.loads((run/'config.json').read_text())
 
@@ -38,7 +49,7 @@ def latents(world):
     bad = world/'pictures/train/photo/broken.png'
     bad.write_bytes((world/'pictures/train/photo/000000.png').read_bytes()[:900])
     words = ['encode', world/'pictures/train', world/'latents', '--codec', 'tiny', '--size', 64, '--no-progress']
-    said = call(*words, code=2)
+    said = process(*words, code=2)
     assert 'photo/broken.png' in said and 'latent_style: error: 1 bad picture' in said, said
     said = call(*words, '--skip_bad')
     assert 'photo 10' in said and 'anime 10' in said, said
@@ -51,11 +62,11 @@ def run(world, latents):
     o = dict(method='cyclegan', data=str(latents), domains=['photo','anime'], preset='laptop', n_steps=50, lr='1e-4')
     o['w_cyc'] = 3
     file.write_text(yaml.safe_dump(o))
-    call('train', '--config', file, '--path', world/'run', '--n_steps', 3, *NETS)
+    process('train', '--config', file, '--path', world/'run', '--n_steps', 3, *NETS)
     return world/'run'
 
 def test_help():
-    said = call('--help')
+    said = process('--help')
     for verb in 'encode pack paint train translate plot demo evaluate-all'.split(): assert f'\n  {verb} ' in said, said
     said = call('train', '--help')
     for words in ('--w_cyc', 'weight of the cycle term', '--config', '--max_minutes'): assert words in said, said
@@ -67,7 +78,7 @@ def test_help_is_quick():
 
 def test_version():
     from latent_style import __version__
-    assert call('--version').split() == ['latent_style', __version__]
+    assert process('--version').split() == ['latent_style', __version__]
     r = subprocess.run([sys.executable, '-m', 'latent_style', '--version'], capture_output=True, text=True, env=ENV)
     assert r.returncode == 0 and __version__ in r.stdout, r.stderr
 
@@ -92,22 +103,23 @@ def test_going_on_needs_no_options(world, latents, run):
     said = call('train', 'cyclegan', latents, '--path', run, '--w_cyc', 7, code=2)
     assert 'w_cyc: 3.0 in the run, 7.0 now' in said, said
 
-def test_names_stay_names(tmp_path):
+def test_names_stay_names(tmp_path, monkeypatch):
     "Domains that look like numbers and words, folders that look like years and lists"
     from latent_style.painted import paint_folder
     paint_folder(tmp_path/'w', 4, 1, ('photo','swirl','anime'), 64)
     for part in ('train','test'):
         for old,new in (('photo','01'), ('swirl','no'), ('anime','none')):
             (tmp_path/'w'/part/old).rename(tmp_path/'w'/part/new)
-    call('encode', 'w/train', 'my,data', '--size', 64, '--no-progress', cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    call('encode', 'w/train', 'my,data', '--size', 64, '--no-progress')
     words = ['--path', '2024', '--domains', '01,none', '--n_steps', 1, *NETS]
-    call('train', 'cyclegan', 'my,data', *words, cwd=tmp_path)
+    call('train', 'cyclegan', 'my,data', *words)
     (tmp_path/'o.yaml').write_text('method: cyclegan\ndata: my,data\npath: 2025\ndomains: [no, 01]\nn_steps: 1\n')
-    call('train', '--config', 'o.yaml', *NETS, cwd=tmp_path)
+    call('train', '--config', 'o.yaml', *NETS)
     assert options(tmp_path/'2024')['domains'] == ['01','none'] and options(tmp_path/'2025')['domains'] == ['no','01']
-    call('translate', '2024', 'w/test/01', '--to', 'none', '--out', 'out', '--device', 'cpu', cwd=tmp_path)
+    call('translate', '2024', 'w/test/01', '--to', 'none', '--out', 'out', '--device', 'cpu')
     assert len(list((tmp_path/'out').glob('*.png'))) == 1
-    said = call('translate', '2025', 'w/test/01', '--to', '1', '--device', 'cpu', code=2, cwd=tmp_path)
+    said = call('translate', '2025', 'w/test/01', '--to', '1', '--device', 'cpu', code=2)
     assert "not '1'" in said, said
 
 def test_stargan(world, latents):
@@ -168,7 +180,7 @@ def test_flows_have_verbs(world, latents):
 
 def test_translate(world, run):
     from PIL import Image
-    call('translate', run, world/'pictures/test/photo', '--to', 'anime', '--out', world/'out', '--device', 'cpu')
+    process('translate', run, world/'pictures/test/photo', '--to', 'anime', '--out', world/'out', '--device', 'cpu')
     names = sorted(p.name for p in (world/'pictures/test/photo').iterdir())
     assert sorted(p.name for p in (world/'out').glob('*.png')) == names
     assert Image.open(world/'out'/names[0]).size == (64, 64)
