@@ -218,7 +218,7 @@ def load_state(learn, d):
 def _keep_data(path, old, new):
     "Compare the data of a run with those of this call, and remember them and where their codec lies"
     if note := check_data(old, new, path): warnings.warn(note)
-    now = {k: new[k] for k in ('codec','latents') if k in new}
+    now = {k: new[k] for k in ('codec','latents','pictures') if k in new}
     if all(old.get(k) == v for k,v in now.items()): return
     file = Path(path)/'config.json'
     write_json(file, json.loads(file.read_text(encoding='utf-8')) | now)
@@ -260,7 +260,8 @@ def check_config(path,          # run folder
         newer = k not in old and now is None      # an option that is newer than the run, and off
         if was != now and not newer: diff.append(f'  {k}: {was!r} in the run, {now!r} now')
     if diff: raise ValueError(f'{path} holds a run with other options:\n' + '\n'.join(diff) +
-                              '\nUse the same options to resume it, or another path for a new run.')
+                              '\nUse the same options to resume it, or another path for a new run. '
+                              f'To begin that with the weights of this one, more steps for example: init={path}')
     _keep_data(path, old, new)
 
 # %% ../nbs/workshop/run.ipynb #00000019

@@ -71,6 +71,28 @@ def test_help():
     said = call('train', '--help')
     for words in ('--w_cyc', 'weight of the cycle term', '--config', '--max_minutes'): assert words in said, said
 
+def test_every_option_has_words(world, run, monkeypatch):
+    "In the help of every verb, for every method, and of a run's own"
+    from latent_style import cli, options
+    from latent_style.method import METHODS
+    seen,parser = {},options.parser
+    def noted(known, name, *rest):
+        seen[name] = known
+        return parser(known, name, *rest)
+    monkeypatch.setattr(options, 'parser', noted)
+    for verb in cli.VERBS: call(verb, '--help')
+    assert len(seen) == len(cli.VERBS)
+    for name in METHODS: call('train', name, '--help')
+    call('translate', run, '--help')
+    silent = [f'{name} --{k}' for name,known in seen.items() for k,option in known.items() if not option.says.strip()]
+    assert not silent
+
+def test_help_names_the_presets():
+    from latent_style.method import METHODS, module_of
+    for name in METHODS:
+        said = call('train', name, '--help')
+        for preset in module_of(name).PRESETS: assert f'\n  {preset} ' in said, said
+
 def test_help_is_quick():
     "The command line itself loads nothing heavy"
     code = "import sys, latent_style.cli as c; c.main(['--help']); sys.exit('torch' in sys.modules)"
@@ -99,9 +121,11 @@ def test_train_from_the_command_line(world, latents):
 def test_going_on_needs_no_options(world, latents, run):
     "What is left out is the run's; what is given must be the run's"
     said = call('train', 'cyclegan', latents, '--path', run, '--no-progress')
-    assert 'step 3 of 3' in said, said
+    assert 'step 3 of 3' in said and 'nothing was trained' in said and f'init={run}' in said, said
     said = call('train', 'cyclegan', latents, '--path', run, '--w_cyc', 7, code=2)
     assert 'w_cyc: 3.0 in the run, 7.0 now' in said, said
+    said = call('train', 'cyclegan', latents, '--path', run, '--n_steps', 5, code=2)
+    assert 'n_steps: 3 in the run, 5 now' in said and f'init={run}' in said, said
 
 def test_names_stay_names(tmp_path, monkeypatch):
     "Domains that look like numbers and words, folders that look like years and lists"
@@ -132,6 +156,9 @@ def test_stargan(world, latents):
     photo,anime = world/'pictures/test/photo/000000.png',world/'pictures/test/anime'
     words = ['translate', world/'star', photo, '--to', 'anime', '--device', 'cpu', '--out']
     call(*words, world/'like.png', '--reference', anime/'000001.png')
+    for reference,says in (('gone.png', 'gone.png: no such file'), (anime, f'{anime}: a folder')):
+        said = call(*words, world/'no.png', '--reference', reference, code=2)
+        assert f'--reference {says}' in said and 'Errno' not in said, said
     call(*words, world/'mixed.png', '--reference', f"{anime/'000000.png'},{anime/'000001.png'}")
     call(*words, world/'noise.png', '--seed', 4)
     call(*words, world/'mean.png', '--seed', 4, '--psi', 0)
@@ -162,7 +189,11 @@ def test_otcfm(world, latents):
     said = call('translate', world/'flow', photo, '--method', 'eular', code=2)
     assert "Did you mean 'euler'" in said, said
     said = call('translate', world/'flow', photo, '--psi', '.5', code=2)
-    assert "unknown option 'psi'" in said, said
+    assert "unknown option 'psi'. That is an option of stargan and pixels (this is otcfm)" in said, said
+    (world/'other.yaml').write_text('method: otcfm\nngf: 8\n')
+    for words in (['otcfm', latents, '--ngf', 8], ['--config', world/'other.yaml', '--data', latents]):
+        said = call('train', *words, '--path', world/'no', code=2)
+        assert "unknown option 'ngf'. That is an option of cyclegan (this is otcfm)" in said, said
 
 def test_flows_have_verbs(world, latents):
     "Pairs for reflow, and new pictures from noise"
@@ -177,6 +208,11 @@ def test_flows_have_verbs(world, latents):
     words = ['--to', 'anime', '--n', 2, '--size', 64, '--steps', 1, '--out', world/'new', '--device', 'cpu']
     call('generate', world/'flow2', *words)
     assert len(list((world/'new').iterdir())) == 2
+    words = ['--size', 64, '--steps', 1, '--device', 'cpu', '--out', world/'new.png']
+    said = call('generate', world/'flow2', *words, code=2)
+    assert 'new.png is the name of one file, and 4 pictures' in said and not (world/'new.png').exists(), said
+    call('generate', world/'flow2', '--n', 1, *words)
+    assert (world/'new.png').is_file()
 
 def test_translate(world, run):
     from PIL import Image
@@ -184,6 +220,20 @@ def test_translate(world, run):
     names = sorted(p.name for p in (world/'pictures/test/photo').iterdir())
     assert sorted(p.name for p in (world/'out').glob('*.png')) == names
     assert Image.open(world/'out'/names[0]).size == (64, 64)
+
+def test_another_target_replaces_nothing(world, run, monkeypatch):
+    "Results to one domain and to the other, in the folder that is taken when none is given"
+    (world/'here').mkdir()
+    monkeypatch.chdir(world/'here')
+    words = ['translate', run, world/'pictures/test/photo', '--device', 'cpu', '--to']
+    call(*words, 'anime')
+    made = {f.name: f.read_bytes() for f in Path('translated').glob('*.png')}
+    said = call(*words, 'photo', code=2)
+    assert 'translated to anime' in said and 'translated_photo' in said, said
+    call(*words, 'photo', '--out', 'translated_photo')
+    assert {f.name: f.read_bytes() for f in Path('translated').glob('*.png')} == made
+    assert '2 of 2 are there already' in call(*words, 'anime')
+    assert '2 results of earlier calls' in call(*words, 'anime', '--strength', '.5')
 
 def test_translate_in_process(world, run):
     from PIL import Image
@@ -208,7 +258,10 @@ def test_errors(world, latents, capsys):
              (['train','--data','x','--n_steps','many'], 'expected a whole number'),
              (['train','cyclegan',latents,'--path',world/'no','--device','gpu'], 'finds no such device'),
              (['translate',world/'pictures','x.png'], 'neither a run folder'), (['encode'], 'required: src, dst'),
-             (['evaluate',world/'pictures'], 'missing: --source, --target')]
+             (['evaluate',world/'pictures'], 'missing: --source, --target'),
+             (['encode',world/'pictures/train/photo',world/'no'], f"folder above it, {world/'pictures/train'},"),
+             (['train',world/'nowhere'], 'the method comes first, one of cyclegan, stargan'),
+             (['train','cyclegan',world/'pictures/train','--path',world/'no'], 'latent_style encode')]
     for words,says in cases:
         assert inside(*words) == 2, words
         assert says in capsys.readouterr().err, words
