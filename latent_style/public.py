@@ -11,13 +11,13 @@ from pathlib import Path
 
 # %% ../nbs/workshop/public.ipynb #00000004
 PUBLIC = {
-    'paint_folder': 'painted', 'MANNERS': 'painted',                         # pictures to begin with
+    'paint_folder': 'painted', 'MANNERS': 'painted', 'inspect': 'inspection',    # pictures to begin with
     'load_picture': 'data', 'save_picture': 'data', 'show_grid': 'data',     # single pictures
     'load_codec': 'autoencoders', 'Latents': 'autoencoders', 'Pixels': 'autoencoders',
     'encode_folder': 'encoding', 'open_store': 'store', 'pack_latents': 'store',
     'read_log': 'run', 'plot_log': 'run', 'checkpoints': 'run',              # run folders
     'Callback': 'learner', 'Learner': 'learner', 'Translator': 'method',
-    'make_pairs': 'otcfm', 'generate': 'otcfm',
+    'make_pairs': 'otcfm', 'generate': 'otcfm', 'sample': 'stargan_pixels',
     'evaluate': 'judge', 'evaluate_all': 'judge', 'evaluate_one': 'judge', 'evaluate_styles': 'judge',
 }
 
