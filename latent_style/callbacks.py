@@ -6,7 +6,7 @@
 __all__ = ['Recorder', 'Samples', 'Evaluate', 'Curves', 'Progress', 'Trackers', 'MaxTime']
 
 # %% ../nbs/workshop/callbacks.ipynb #00000002
-import json, math, time
+import json, time
 
 # %% ../nbs/workshop/callbacks.ipynb #00000003
 import torch
@@ -108,20 +108,21 @@ class Evaluate(Callback):
 
 # %% ../nbs/workshop/callbacks.ipynb #00000010
 class Curves(Callback):
-    "Redraws `losses.png` every `every` seconds at most, and at the end"
+    "Draws `losses.png` every `every` seconds at most, where there are new rows, and at the end"
     order = 30
     def __init__(self, groups=None, # panels, see `plot_log`
                  every=30,
                  draw=None):        # function rows, folder -> None that writes other sheets
-        self.groups,self.every,self.sheets,self.t = groups,every,draw or self.losses,-math.inf
+        self.groups,self.every,self.sheets = groups,every,draw or self.losses
     def losses(self, rows, path): plot_log(rows, self.groups, save=path/'losses.png')
+    def before_fit(self, learn): self.t,self.drawn = time.monotonic(),0
     def after_log(self, learn):
         if time.monotonic()-self.t > self.every: self.draw(learn)
     def after_fit(self, learn): self.draw(learn)
     def draw(self, learn):
         rows = next(cb.rows for cb in learn.cbs if isinstance(cb, Recorder))
-        if learn.main and learn.path and rows: self.sheets(rows, learn.path)
-        self.t = time.monotonic()
+        if learn.main and learn.path and len(rows) > self.drawn: self.sheets(rows, learn.path)
+        self.t,self.drawn = time.monotonic(),len(rows)
 
 # %% ../nbs/workshop/callbacks.ipynb #00000011
 class Progress(Callback):
