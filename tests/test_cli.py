@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest, torch, yaml
 
+pytestmark = pytest.mark.usefixtures('no_curves')
 EXE = Path(sys.executable).parent/'latent_style'
 ENV = os.environ | dict(OMP_NUM_THREADS='2', HF_HUB_OFFLINE='1')
 NETS = '--ngf 8 --n_blocks 1 --ndf 8 --batch 4 --device cpu --no-progress'.split()

@@ -12,6 +12,7 @@ from latent_style.method import load_run
 from latent_style.painted import paint_folder
 from latent_style.store import open_store
 
+pytestmark = pytest.mark.usefixtures('no_curves')
 NETS = '--ngf 8 --n_blocks 1 --ndf 8 --batch 2 --n_steps 2 --device cpu --no-progress --sample_every 0'.split()
 CPU = ['--device', 'cpu', '--no-progress']
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest, torch
-from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from latent_style import cyclegan
@@ -16,8 +15,7 @@ ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1', CUDA_VISIBLE_DE
 SMALL = dict(ngf=8, n_blocks=1, ndf=8, batch=4, lr=1e-3, sample_every=0, progress=False, device='cpu')
 WORDS = [w for k,v in SMALL.items() if k not in ('progress','device') for w in (f'--{k}', str(v))] + ['--no-progress']
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch): monkeypatch.setattr(Figure, 'savefig', lambda *args, **kw: None)    # longer than these runs
+pytestmark = pytest.mark.usefixtures('no_curves')
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
@@ -41,11 +39,11 @@ SCRIPT = dedent('''
     import hashlib, json, os, signal, sys, time
     from pathlib import Path
     import torch
-    from matplotlib.figure import Figure
     from latent_style import cyclegan, otcfm, stargan_pixels
+    from latent_style.callbacks import Curves
     from latent_style.learner import Callback, Learner
 
-    Figure.savefig = lambda *args, **kw: None
+    Curves.draw = lambda curves, learn: None
     world,out = map(Path, sys.argv[1:])
     for name in ('all_reduce','all_gather_into_tensor','broadcast','barrier','broadcast_object_list'):
         def counted(*args, real=getattr(torch.distributed, name), **kw):

@@ -14,6 +14,7 @@ from latent_style.method import load_run
 from latent_style.run import read_config
 from latent_style.store import STORE_FORMAT, open_store, pack_latents
 
+pytestmark = pytest.mark.usefixtures('no_curves')
 ENV = os.environ | dict(OMP_WAIT_POLICY='passive', OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
 SMALL = dict(n_steps=2, batch=2, sample_every=0, progress=False, device='cpu')
 METHODS = dict(
