@@ -351,7 +351,9 @@ def _put_aside(folder, why, found):
     warnings.warn(f'{folder}: {why}. It is called {aside.name} now, and the run goes on from step {step}')
 
 def write_checkpoint(learn, folder, top=None): # `top`: the best one so far, see `read_best`
-    "Weights, state and the number of the step, all or nothing"
+    "Weights, state and the number of the step, all or nothing; every process calls it, and the first one writes"
+    learn('before_save')
+    if not learn.main: return
     if not (folder/'state.json').exists():
         with atomic_dir(folder) as tmp:
             save_file(weights(learn), tmp/'weights.safetensors', metadata=dict(step=str(learn.i)))
@@ -434,10 +436,10 @@ class Checkpoint(Callback):
     def save(self, learn):
         "Write this step's checkpoint, unless it is there or gradients are not finite"
         if learn.state['bad_run'].item(): return False
-        if learn.main: write_checkpoint(learn, step_folder(learn.path, learn.i), self.top)
+        write_checkpoint(learn, step_folder(learn.path, learn.i), self.top)
         learn.acc.wait_for_everyone()
         self.new = True
         return True
     def prune(self, learn):
-        if learn.main: prune(learn.path, self.keep, self.top)
         self.new = False
+        if learn.main: prune(learn.path, self.keep, self.top)

@@ -92,10 +92,13 @@ SCRIPT = dedent('''
         alone = (cyclegan, 'latents', cyc | dict(n_steps=8, sample_every=4, evaluate=alone, best='acc')),
         pixels = (stargan_pixels, 'pictures/train', pix | for_ever | dict(cbs=[Signal()])),
         mixed = (cyclegan, 'mixed', cyc | for_ever | dict(cbs=[Signal()])),
+        whole = (cyclegan, 'latents', cyc | dict(n_steps=12, log_every=12)),
+        halves = (cyclegan, 'latents', cyc | dict(n_steps=12, log_every=12, cbs=[Early()])),
+        halves_again = (cyclegan, 'latents', cyc | dict(n_steps=12, log_every=12)),
         messages = (cyclegan, 'latents', cyc | dict(n_steps=4, log_every=100, cbs=[Count()])))
     for name,(method,data,options) in scenes.items():
         counts,start = [],time.monotonic()
-        learn = method.train(world/data, out/name, **options)
+        learn = method.train(world/data, out/name.removesuffix('_again'), **options)
         seen = dict(step=learn.i, weights=digest(learn), world=learn.world, row=learn.row.get('step'), counts=counts)
         (out/f'{name}_{learn.rank}.json').write_text(json.dumps([seen, time.monotonic()-start]))
 
@@ -144,6 +147,13 @@ def test_the_best_is_what_the_first_process_has_found(two):
 
 def test_the_wish_to_stop_needs_no_message_of_its_own(two):
     assert ended(two, 'messages')['counts'] == [2, 2, 2, 4]    # two updates; in the end sums and a row
+
+def test_sums_of_all_processes_survive_a_stop_between_two_rows(two):
+    assert ended(two, 'halves')['step'] == 6
+    assert ended(two, 'halves_again')['weights'] == ended(two, 'whole')['weights']
+    (row,),(want,) = (read_log(two/name) for name in ('halves','whole'))
+    means = [k for k in want if k.startswith('loss')]
+    assert means and {k: row[k] for k in means} == pytest.approx({k: want[k] for k in means}, rel=1e-5)
 
 def test_processes_start_from_the_weights_of_the_first(two): ended(two, 'start')
 
