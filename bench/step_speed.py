@@ -4,13 +4,15 @@
     python bench/step_speed.py --reference FOLDER                          against textbook steps
     python bench/step_speed.py --presets separable stargan:laptop          these only
     python bench/step_speed.py --presets otcfm:288x15@64 pixels:joint@128  with a side of latents, of pictures
+    python bench/step_speed.py --presets stargan:6blocks --precisions bf16 --steps-only
 
 The unit is one dense 3x3 convolution, forward and backward: batch 8, 256 channels, 32x32, fp32. Everything is measured
 turn by turn in one process, so that what else the machine does hits all alike. With `--reference` (a folder that holds
 `objectives.py`, textbook training steps) the same networks, optimizers and batch also run the textbook step, once with
 this package's CPU layers and once with PyTorch's own, and the first ratio is printed. Latents are 32x32 and pictures
 128x128 where nothing else is asked for; pictures come two in a batch, of three domains. The sizes of the networks are
-fixed in this file, so that figures of different versions can be compared."""
+fixed in this file, so that figures of different versions can be compared. Those in bf16 can be compared between
+processors that compute in it, or between processors that imitate it; the first line says which this is."""
 import os
 for name,value in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2').items():
     os.environ.setdefault(name, value)
@@ -20,7 +22,7 @@ from types import SimpleNamespace
 import torch
 from latent_style import cyclegan, otcfm, stargan
 from latent_style.callbacks import Recorder
-from latent_style.kernels import keep_pages, plain_kernels
+from latent_style.kernels import computes_bf16, keep_pages, plain_kernels
 from latent_style.learner import EMA, Learner, adam
 from latent_style.pairing import batches as flow_batches
 from latent_style.stargan_pixels import ORDERS, PixelBatch, networks as pixel_networks
@@ -173,10 +175,11 @@ def contest(preset, ref, o):
     name,_,side = name.partition('@')
     make,book,usual = METHODS[kind or 'cyclegan']
     side,fns = int(side or usual),{'unit': unit()}
-    for precision in ('fp32','bf16'):
+    for precision in o.precisions:
         learn,w,batch = make(name, precision, o.batch, side)
         fns[f'step {precision}'] = learn.one_step
         if precision == 'fp32' and ref: fns |= textbooks(book(ref, learn, w, batch), o)
+        if o.steps_only: continue
         rows,once = call(kind or 'cyclegan', learn, side)
         fns[f'network, {rows} rows, {precision}'] = once
     return fns
@@ -212,6 +215,13 @@ def objectives(folder):
     spec.loader.exec_module(ref)
     return ref
 
+def processor():
+    "What decides about bf16"
+    has = 'computes in' if computes_bf16(torch.device('cpu')) else 'has no instructions for'
+    limit = os.environ.get('ONEDNN_MAX_CPU_ISA')
+    told = f' (ONEDNN_MAX_CPU_ISA={limit})' if limit else ''
+    return f'PyTorch {torch.__version__}; this processor {has} bf16{told}'
+
 def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--reference', type=Path, help='folder with objectives.py')
@@ -219,6 +229,8 @@ def options():
     p.add_argument('--presets', nargs='+', default=ALL, help=' '.join(ALL), metavar='NAME')
     p.add_argument('--batch', type=int, default=8, help='of latents')
     p.add_argument('--threads', type=int, default=2)
+    p.add_argument('--precisions', nargs='+', default=['fp32','bf16'], metavar='NAME')
+    p.add_argument('--steps-only', action='store_true', help='leave out the calls of a generator')
     p.add_argument('--no-plain', action='store_true', help="leave out the textbook on PyTorch's own layers")
     return p.parse_args()
 
@@ -227,6 +239,7 @@ def main():
     torch.set_num_threads(o.threads)
     keep_pages()
     ref = objectives(o.reference) if o.reference else None
+    print(processor())
     print(f'{"":44}{"units":>8}{"CPU s":>9}{"wall s":>9}{"textbook/ours":>15}')
     for preset in o.presets: show(preset, race(contest(preset, ref, o), o.reps))
 

@@ -163,7 +163,7 @@ PRESETS = dict(
                      gain=1/.18215, ema=0., d_scale=.5),
     laptop    = dict(ngf=64, n_blocks=4, k=3, ndf=32, batch=4, n_steps=1200, lr=1e-3, ema=.99, sample_every=200,
                      log_every=20),
-    gpu8      = dict(batch=16, n_steps=60_000, precision='bf16'))
+    gpu8      = dict(batch=16, n_steps=60_000, precision='auto'))
 
 # %% ../nbs/03_cyclegan.ipynb #bc712bdd
 ABOUT = dict(     # what the help says of each preset

@@ -95,7 +95,8 @@ class Health(Callback):
     @torch.no_grad()
     def after_step(self, learn):
         if 'd_real' in learn.scalars:
-            lead = (learn.scalars['d_real']-learn.scalars['d_fake']).float()
+            lead = learn.scalars['d_real']-learn.scalars['d_fake']
+            if lead.dtype != torch.float64: lead = lead.float()
             self.lead = self.lead+torch.stack([lead, torch.ones_like(lead)])
         if not (due(learn.i, self.every) or learn.i == learn.n_steps): return
         row = {k: v.item() for k,v in self.look(learn).items()}

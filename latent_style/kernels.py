@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['plain_kernels', 'on_cpu', 'use_fast', 'reflect', 'fold', 'norm_in_groups', 'GroupNorm', 'conv_norm', 'conv_pad',
-           'ada_act', 'conv_same', 'depthwise', 'styled_mlp', 'keep_pages']
+           'ada_act', 'conv_same', 'depthwise', 'styled_mlp', 'keep_pages', 'computes_bf16']
 
 # %% ../nbs/workshop/kernels.ipynb #00000002
-import contextlib, ctypes
+import contextlib, ctypes, os
 import torch, torch.nn as nn, torch.nn.functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 from .winograd import pays, winograd, winograd_back
@@ -419,3 +419,27 @@ def keep_pages():
     except (OSError, AttributeError, TypeError): return False
     mmap_threshold,trim_threshold = -3,-1
     return bool(mallopt(mmap_threshold, 1<<30)) and bool(mallopt(trim_threshold, 2**31-1))
+
+# %% ../nbs/workshop/kernels.ipynb #b16a0002
+# what `ONEDNN_MAX_CPU_ISA` may say, of processors without bfloat16
+_WITHOUT = 'SSE41','AVX','AVX2','AVX2_VNNI','AVX512_CORE','AVX512_CORE_VNNI'
+
+def _instructions():
+    "Instruction sets of the processor as PyTorch knows them: name -> bool"
+    if hasattr(torch.cpu, 'get_capabilities'): return torch.cpu.get_capabilities()
+    asked = dict(avx512_bf16='_is_avx512_bf16_supported', amx_bf16='_is_amx_tile_supported')   # older, and private
+    return {k: getattr(torch.cpu, name, bool)() for k,name in asked.items()}
+
+def _processor_computes_bf16():
+    "Are there instructions for bfloat16, and may oneDNN use them?"
+    limit = os.environ.get('ONEDNN_MAX_CPU_ISA', os.environ.get('DNNL_MAX_CPU_ISA', ''))
+    if limit.upper() in _WITHOUT: return False
+    may = getattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', torch.backends.mkldnn.is_available)
+    there = _instructions()
+    return bool(may()) and any(there.get(k, False) for k in ('avx512_bf16','amx_bf16','bf16'))
+
+def computes_bf16(device): # a `torch.device`
+    "Does the device multiply bfloat16 itself, faster than float32? Where in doubt, no"
+    if device.type == 'cuda':
+        with torch.cuda.device(device): return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == 'cpu' and _processor_computes_bf16()

@@ -44,7 +44,7 @@ def training(preset:str=None,        # other defaults under a name
              init:str=None,          # run folder, or one of its checkpoints, to start from; it may know other domains
              max_samples:int=None,   # few-shot: so many samples per domain, chosen by `seed`
              seed=0,                 # of weights, batches and every other draw
-             precision='fp32',       # or 'bf16'
+             precision='fp32',       # or 'bf16'; 'auto': bf16 where the device computes in it, else fp32
              device:str=None,        # where to compute; `None`: the best there is
              codec:str=None,         # folder where the autoencoder of the latents lies now, if it has moved
              compile=False,          # `torch.compile` for the networks; in Python also the name of a backend
@@ -103,7 +103,10 @@ def resolved(sig,      # signature: what there is, and its defaults
     given = {k: v for k,v in given.items() if k not in LENGTHS or k in chosen}
     left = [k for k in sig.parameters if not (chosen and k in LENGTHS)]
     other = {k: v for k,v in {**(run or {}), **preset}.items() if k in left}
-    return {k: p.default for k,p in sig.parameters.items()} | other | given
+    out = {k: p.default for k,p in sig.parameters.items()} | other | given
+    # a run keeps what 'auto' was when it began, perhaps on another machine
+    if run and out.get('precision') == 'auto': out['precision'] = run.get('precision', 'fp32')
+    return out
 
 # %% ../nbs/workshop/method.ipynb #1d68bca5
 def of_another(name,  # of an option

@@ -19,7 +19,7 @@ from .data import generator, save_picture, show_grid
 from .sources import is_file_name
 from .store import open_store
 from .flows import path_point, solve, time_grid
-from .learner import adam, parts_of, turn
+from .learner import adam, parts_of, settled, turn
 from .losses import cosine
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, load_run, open_data,
     run_training, same_domains, takes, through, training, translating, translator_of)
@@ -95,10 +95,14 @@ class FlowTranslator(BaseTranslator):
     method,title = 'otcfm','OT-CFM'
     def __init__(self, V, codec, domains, gain=1., config=None, precision='fp32'):
         super().__init__(dict(V=V), codec, domains, gain, config)
-        if precision not in ('fp32','bf16'): raise ValueError(f"precision={precision!r}: choose 'fp32' or 'bf16'")
+        if precision not in ('fp32','bf16','auto'):
+            raise ValueError(f"precision={precision!r}: choose 'fp32', 'bf16' or 'auto'")
         self.V,self.precision,self.rows = V,precision,0
         self.kinds = KINDS[self.config.get('mode', 'both')]
         self.title = f"OT-CFM, {' and '.join(self.kinds)}"
+    def to(self, device):
+        self.precision = settled(self.precision, torch.device(device))
+        return super().to(device)
     def identity(self): return *super().identity(),self.precision
     def velocity(self, x, t, y):
         "V in the precision asked for; counts the rows that went through it"
@@ -187,7 +191,7 @@ PRESETS = dict(
     deep   = dict(dim=288, n_blocks=15, drop=.1, lr=1e-4, batch=40),
     laptop = dict(dim=96, n_blocks=6, n_s=128, gamma=.1, batch=16, lr=1e-3, warmup=50, n_steps=2000, ema=.998,
                   sample_every=500, log_every=50, ckpt_every=250, buffer=480),
-    gpu8   = dict(dim=288, n_blocks=15, batch=64, n_steps=60_000, precision='bf16', buffer=1024))
+    gpu8   = dict(dim=288, n_blocks=15, batch=64, n_steps=60_000, precision='auto', buffer=1024))
 
 # %% ../nbs/05_otcfm.ipynb #d919a543
 ABOUT = dict(     # what the help says of each preset
@@ -278,7 +282,7 @@ def translate(run,             # run folder, or a translator
               interval=(0.,1.),# times at which it acts
               decay=False,     # it falls to 1 on the way
               clamp:float=None,   # largest absolute value of the latents; `None`: no limit
-              precision='fp32',   # of the network: 'fp32' or 'bf16'
+              precision='fp32',   # of the network: 'fp32', 'bf16', or 'auto': what the device is made for
               **kwargs):
     "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     t = translator_of(run, kwargs, precision=precision)

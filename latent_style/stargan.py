@@ -158,7 +158,7 @@ PRESETS = dict(
     laptop  = dict(width=64, n_blocks=4, residual=True, w_map=128, w_enc=64, ndf=96, batch=8, n_steps=4500, lr=1e-3,
                    beta1=.5, w_cyc=.5, w_id=.3, w_ds=.5, ds_margin=.3, ds_decay=1., w_r1=.02, ema=.995,
                    schedule='linear', min_lr=0., sample_every=900, log_every=50, ckpt_every=500, health_every=300),
-    gpu8    = dict(batch=32, n_steps=100_000, precision='bf16', residual=True))
+    gpu8    = dict(batch=32, n_steps=100_000, precision='auto', residual=True))
 
 # %% ../nbs/04_stargan_v2.ipynb #b0c97796
 ABOUT = dict(     # what the help says of each preset

@@ -315,8 +315,8 @@ METHOD = PixelStarGAN()
 PRESETS = dict(
     afhq   = dict(order='original', w_ds=2.),
     celeba = dict(order='original', w_hpf=1.),
-    gpu8   = dict(size=128, order='joint', precision='bf16', workers=4),
-    laptop = dict(size=64, width=32, c_max=128, w_map=128, order='joint', precision='bf16', batch=8, n_steps=1800,
+    gpu8   = dict(size=128, order='joint', precision='auto', workers=4),
+    laptop = dict(size=64, width=32, c_max=128, w_map=128, order='joint', precision='auto', batch=8, n_steps=1800,
                   lr=5e-4, lr_f=5e-5, ema=.995, w_cyc=4., w_ds=.3, ds_margin=.1, r1_every=4, schedule='linear',
                   min_lr=0., sample_every=500, ckpt_every=500, log_every=25, workers=1))
 

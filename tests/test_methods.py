@@ -1,6 +1,6 @@
 """What every method must do however it is run: in parts of a batch, compiled, in any precision, from another run, and
 with pictures of several sizes on several processes."""
-import math
+import json, math, warnings
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -123,6 +123,33 @@ def test_compiled_networks_train(world, tmp_path, name):
     torch._dynamo.reset()
     learn = train(world, name, tmp_path/'run', n_steps=1, batch=2, compile='aot_eager')
     assert learn.i == 1 and all(v.isfinite().all() for v in tensors(learn)[0].values())
+
+def computes(monkeypatch, yes): monkeypatch.setattr('latent_style.learner.computes_bf16', lambda device: yes)
+
+@pytest.mark.parametrize('name', METHODS)
+@pytest.mark.parametrize('began', [True, False])
+def test_auto_precision_stays_what_it_was_when_the_run_began(world, tmp_path, monkeypatch, name, began):
+    "Also on a machine that would choose otherwise, and where a preset says auto"
+    preset = dict(preset='laptop') if name == 'pixels' else dict(precision='auto')
+    precision = 'bf16' if began else 'fp32'
+    computes(monkeypatch, began)
+    learn = train(world, name, tmp_path/'run', n_steps=2, max_minutes=1e-9, ckpt_every=1, **preset)
+    assert learn.precision == precision and learn.i == 1
+    assert json.loads((tmp_path/'run/config.json').read_text())['precision'] == precision
+    computes(monkeypatch, not began)
+    learn = train(world, name, tmp_path/'run', n_steps=2, **preset)
+    assert learn.precision == precision and learn.i == 2
+
+@pytest.mark.parametrize('yes', [True, False])
+def test_one_warning_where_a_processor_imitates_bfloat16(world, tmp_path, monkeypatch, yes):
+    computes(monkeypatch, yes)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        for precision in ('bf16','fp32','auto'):
+            train(world, 'cyclegan', tmp_path/precision, n_steps=1, precision=precision)
+    about = [str(w.message) for w in said if 'bfloat16' in str(w.message)]
+    assert len(about) == (0 if yes else 1)
+    assert all("Choose precision='fp32', or 'auto'" in text for text in about)
 
 def style_batch(kind, x):
     "Four rows for one of the two StarGANs"

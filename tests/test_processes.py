@@ -77,6 +77,26 @@ def two(world):
     assert done.returncode == 0, done.stdout + done.stderr
     return out
 
+AUTO = dedent('''
+    import os, sys
+    from pathlib import Path
+    from latent_style import learner
+    for able in (0,1):
+        learner.computes_bf16 = lambda device: int(os.environ['RANK']) == able
+        learn = learner.Learner({}, {}, None, None, precision='auto', device='cpu', config=dict(precision='auto'))
+        Path(f"{sys.argv[1]}/{able}_{os.environ['RANK']}").write_text(f"{learn.precision} {learn.config['precision']}")
+''')
+
+def test_auto_precision_is_that_of_the_first_process(tmp_path):
+    "One of two machines computes in bfloat16: first the one, then the other"
+    script = tmp_path/'auto.py'
+    script.write_text(AUTO)
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
+    done = subprocess.run([*launch, script, tmp_path], capture_output=True, text=True, env=ENV, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for able,precision in enumerate(('bf16','fp32')):
+        assert [(tmp_path/f'{able}_{rank}').read_text() for rank in (0,1)] == [f'{precision} {precision}']*2
+
 @pytest.fixture(scope='module')
 def one(world):
     "Function name -> folder of the run of one process, this one"
