@@ -6,7 +6,7 @@
 __all__ = ['Recorder', 'Samples', 'Evaluate', 'Curves', 'Progress', 'Trackers', 'MaxTime']
 
 # %% ../nbs/workshop/callbacks.ipynb #00000002
-import json, math, time
+import json, time
 
 # %% ../nbs/workshop/callbacks.ipynb #00000003
 import torch
@@ -29,6 +29,12 @@ def _means(sums, acc):
             count[k] = count.get(k, 0)+n
     return {k: total[k]/count[k] if count[k] else float('nan') for k in total}
 
+def _levelled(sums, acc):
+    "The mean of the sums of all processes: once each of them has it, the first can save it for all"
+    keys_of = sorted(sums)
+    flat = acc.reduce(torch.cat([sums[keys] for keys in keys_of]), 'mean')
+    return dict(zip(keys_of, flat.split([len(keys)+1 for keys in keys_of])))
+
 def _row(cb, learn, bad_total):
     "Progress, time, means, rates"
     now,i,size = time.monotonic(),learn.i,learn.batch_size
@@ -44,9 +50,7 @@ def _row(cb, learn, bad_total):
 
 # %% ../nbs/workshop/callbacks.ipynb #00000009
 class Recorder(Callback):
-    """Writes the mean of the step's scalars, rates and speed to `log.jsonl`, and stops hopeless runs
-
-    Rows are written every `every` steps and at every evaluation."""
+    "Writes means of the step's scalars, rates and speed to `log.jsonl`, also at evaluations, and stops hopeless runs"
     order = 10
     def __init__(self, every=50,   # steps between rows; between them the device is never asked
                  extra=None):      # function learn, means -> dict, more to write in each row
@@ -81,6 +85,8 @@ class Recorder(Callback):
         learn.row_due = False
         if bad_run >= learn.max_bad: raise FloatingPointError(way_out(learn, bad_run))
     # A checkpoint may fall between two rows. The half-filled sums are part of the state then.
+    def before_save(self, learn):
+        if learn.world > 1 and self.sums: self.sums = _levelled(self.sums, learn.acc)
     def state(self): return {'|'.join(k): v for k,v in self.sums.items()}
     def load_state(self, d): self.sums = {tuple(k.split('|')) if k else (): v for k,v in d.items()}
 
@@ -108,20 +114,21 @@ class Evaluate(Callback):
 
 # %% ../nbs/workshop/callbacks.ipynb #00000010
 class Curves(Callback):
-    "Redraws `losses.png` every `every` seconds at most, and at the end"
+    "Draws `losses.png` every `every` seconds at most, where there are new rows, and at the end"
     order = 30
     def __init__(self, groups=None, # panels, see `plot_log`
                  every=30,
                  draw=None):        # function rows, folder -> None that writes other sheets
-        self.groups,self.every,self.sheets,self.t = groups,every,draw or self.losses,-math.inf
+        self.groups,self.every,self.sheets = groups,every,draw or self.losses
     def losses(self, rows, path): plot_log(rows, self.groups, save=path/'losses.png')
+    def before_fit(self, learn): self.t,self.drawn = time.monotonic(),0
     def after_log(self, learn):
         if time.monotonic()-self.t > self.every: self.draw(learn)
     def after_fit(self, learn): self.draw(learn)
     def draw(self, learn):
         rows = next(cb.rows for cb in learn.cbs if isinstance(cb, Recorder))
-        if learn.main and learn.path and rows: self.sheets(rows, learn.path)
-        self.t = time.monotonic()
+        if learn.main and learn.path and len(rows) > self.drawn: self.sheets(rows, learn.path)
+        self.t,self.drawn = time.monotonic(),len(rows)
 
 # %% ../nbs/workshop/callbacks.ipynb #00000011
 class Progress(Callback):

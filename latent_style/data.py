@@ -90,7 +90,8 @@ def open_picture(path,        # file
         with Image.open(path) as im:
             if least and im.format == 'JPEG': im.draft('RGB', (least, least))
             return upright(im) if alpha else to_rgb(im)
-    except FileNotFoundError: raise
+    except FileNotFoundError as e: raise FileNotFoundError(f'{path}: there is no such file') from e
+    except IsADirectoryError as e: raise ValueError(f'{path} is a folder: give a picture file') from e
     except Exception as e: raise ValueError(f'{path}: cannot be read as a picture ({e})') from e
 
 def load_picture(path,        # file, or a Pillow picture
@@ -272,6 +273,16 @@ def _empty_domains(src, tree, other, without):
         says = left_out(name for name in other if name.startswith(f'{d.name}/'))
         raise ValueError(f'{d}: no pictures in this domain{says and ", "+says}; remove the folder or fill it')
 
+def _no_domains(src, other):
+    "An error for a folder in which no folder holds pictures"
+    own,above = [name for name in other if Path(name).suffix.lower() in picture_suffixes()],src.resolve().parent
+    if own:
+        raise ValueError(f'{src} holds pictures itself and no folders of them: it looks like a single domain. '
+                         f'Give the folder above it, {above}, in which every domain has a folder of its own')
+    says = left_out(other)
+    raise ValueError(f'{src}: no pictures here{says and ", "+says}; '
+                     f'expected one folder per domain, such as {src}/monet/*.jpg')
+
 def picture_domains(src,        # folder with one sub-folder per domain
                     without=()):# folders that are left out
     "Domain -> sorted relative names of its pictures; and the names of all files that are none"
@@ -281,10 +292,8 @@ def picture_domains(src,        # folder with one sub-folder per domain
         if slash and Path(name).suffix.lower() in picture_suffixes(): tree.setdefault(domain, []).append(rest)
         else: other.append(name)
     if tree: _empty_domains(src, tree, other, without)
+    else: _no_domains(src, other)
     says = left_out(other)
-    if not tree:
-        raise ValueError(f'{src}: no pictures here{says and ", "+says}; '
-                         f'expected one folder per domain, such as {src}/monet/*.jpg')
     for text in [f'{src}: {says}']*bool(says) + domain_notes(src, tree): note(text)
     return tree, other
 

@@ -188,12 +188,13 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
                   size=256,            # pixels; None keeps those of the pictures (with mode 'keep')
                   mode='crop',         # 'crop', 'pad' or 'keep', see `fit`
                   skip_bad=False,      # leave bad pictures out instead of ending with an error
-                  sample=False, seed=0,# draw from the posterior
+                  sample=False,        # draw from the autoencoder's posterior instead of taking its mean
+                  seed=0,              # of these draws
                   batch=16,            # pictures per part
                   dtype=torch.float16, # of the store
                   shard_mb=256,        # largest size of a shard
                   check='time',        # which files have changed? 'time': by size and times; 'hash': read all of them
-                  progress=True,
+                  progress=True,       # show a bar
                  ):
     "Encode a tree of pictures into a latent store; call again to resume. Returns the report"
     src,dst,codec = Path(src),Path(dst),load_codec(codec)

@@ -45,16 +45,16 @@ def identity(store,       # of `open_store`, not yet loaded to a device
     return dict(shape=shape, counts=counts, digests={d.name: digest(d.index) for d in store})
 
 # %% ../nbs/workshop/identity.ipynb #0000000e
-def _what_differs(was, now):
+def _what_differs(was, now, what='latents'):
     "Lines that say how data differ, and others about domains that have only grown; both as `identity` gives them"
     lines,grown = [],[]
-    shapes = ['x'.join(map(str, side['shape'])) for side in (was,now)]
-    if shapes[0] != shapes[1]: lines.append(f'shape of the latents: {shapes[0]} in the run, {shapes[1]} now')
+    shapes = ['x'.join(map(str, side.get('shape', ()))) for side in (was,now)]       # pictures are brought to one shape
+    if shapes[0] != shapes[1]: lines.append(f'shape of the {what}: {shapes[0]} in the run, {shapes[1]} now')
     for d in sorted(was['counts'].keys() & now['counts'].keys()):
         before,after = was['counts'][d],now['counts'][d]
-        if after > before: grown.append(f'{d}: {before} latents in the run, {after} now')
-        elif after < before: lines.append(f'{d}: {before} latents in the run, {after} now')
-        elif was['digests'][d] != now['digests'][d]: lines.append(f'{d}: {after} latents as in the run, but others')
+        if after > before: grown.append(f'{d}: {before} {what} in the run, {after} now')
+        elif after < before: lines.append(f'{d}: {before} {what} in the run, {after} now')
+        elif was['digests'][d] != now['digests'][d]: lines.append(f'{d}: {after} {what} as in the run, but others')
     return lines,grown
 
 def codec_name(spec):
@@ -63,20 +63,22 @@ def codec_name(spec):
     return spec.get('id') or {k: v for k,v in spec.items() if k not in ('path','subfolder')}
 
 # %% ../nbs/workshop/identity.ipynb #0000000f
-def check_data(was,    # options of a run: its `codec`, and as `latents` what `identity` gave; older runs lack this
+def check_data(was,    # options of a run: its `codec`, and as `latents` or `pictures` their identity (if not too old)
                now,    # the same for the data of today
                place): # the run, for messages
     "An error if a run would go on with other data; what is only worth a note is returned as a text"
     lines,grown = [],[]
-    if was.get('latents') and now.get('latents'): lines,grown = _what_differs(was['latents'], now['latents'])
+    what = 'pictures' if 'pictures' in now else 'latents'
+    if was.get(what) and now.get(what): lines,grown = _what_differs(was[what], now[what], what)
     names = [codec_name(c.get('codec')) for c in (was,now)]
     if names[0] is not None and names[0] != names[1]: lines.insert(0, f'codec: {names[0]} in the run, {names[1]} now')
+    back = 'Encode' if what == 'latents' else 'Bring back'
     if lines:
         raise ValueError(f'{place} was trained on other data:\n' + '\n'.join(f'  {line}' for line in lines+grown) +
-            '\nEncode the pictures as they were then, or say where the latents of that time lie (data=), to go on. '
+            f'\n{back} the pictures as they were then, or say where the {what} of that time lie (data=), to go on. '
             f'For a new run that begins with the weights of this one give another path, and init={place}')
-    if now.get('latents') and not was.get('latents'):
-        return f'{place} was begun by an older version, which did not remember its latents; from now on it does'
+    if now.get(what) and not was.get(what):
+        return f'{place} was begun by an older version, which did not remember its {what}; from now on it does'
     if not grown: return None
     return f"{place} goes on with more pictures than it began with: {', '.join(grown)}. They are used from now on"
 

@@ -331,7 +331,7 @@ def inspect(folder,           # with a folder of pictures for each domain
             mode='crop',      # crop, pad or keep, as in `encode`
             alike=.9,         # pictures are twins if their 16x16 grey copies correlate by more
             out='inspection', # folder for report.html, contact_sheet.png, inspection.txt and pictures.csv
-            progress=True):
+            progress=True):   # show a bar
     "Look at a data set before training: sizes, frames, twins, light, what encoding does with it, and advice"
     s = survey(folder, test, size, mode, alike, progress)
     options = dict(folder=folder, test=s.splits.get('test'), size=size, mode=mode, alike=alike)

@@ -75,6 +75,7 @@ class Callback:
     def after_step(self, learn): pass   # `learn.scalars` holds what the step returned
     def after_log(self, learn): pass    # `learn.row` was written to the log
     def after_fit(self, learn): pass
+    def before_save(self, learn): pass  # the first process is about to write its `state` for all of them
     def state(self): return {}          # tensors that a resumed run needs
     def load_state(self, d): pass
 

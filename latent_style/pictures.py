@@ -6,6 +6,7 @@
 __all__ = ['TRIES', 'crop_box', 'see', 'picture_plan', 'PictureFiles', 'Few', 'see_or_next', 'Pictures']
 
 # %% ../nbs/workshop/pictures.ipynb #00000002
+import hashlib, json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
@@ -72,8 +73,18 @@ def _looks_bad(path, whole=False):
         else: Image.open(path).close()
     except Exception as e: return f'{path} ({type(e.__cause__ or e).__name__})'
 
+def _digest(folder, names):
+    "Hash of names and sizes of files, which stay as they are wherever the folder is copied"
+    h = hashlib.blake2b(digest_size=16)
+    for name in names:
+        try: size = (folder/name).stat().st_size
+        except OSError: size = -1
+        h.update(json.dumps([name, size]).encode())
+    return h.hexdigest()
+
 def _few_files(files, n, seed, domain):
-    "`n` of a domain's files, in their order, always the same"
+    "`n` of a domain's files, in their order, always the same; `None` and -1: all of them"
+    if n is None or n < 0: return files
     order = torch.randperm(len(files), generator=generator(seed, 0, f'few/{domain}'))
     return [files[i] for i in sorted(order[:n].tolist())]
 
@@ -81,21 +92,27 @@ def _few_files(files, n, seed, domain):
 class PictureFiles:
     "The files of a folder that has one sub-folder for each domain, at any depth below"
     def __init__(self, path, domains=None, # all by default
-                 max_samples=None,         # few-shot: so many pictures of each domain, chosen by `seed`
+                 max_samples=None,         # few-shot: so many of each domain, chosen by `seed`; a dict: for each
                  seed=0, check=True):      # look into every file at the start; 'full': decode it
         self.path,self.seed = Path(path),seed
         tree,_ = picture_domains(self.path)
         self.domains = [str(d) for d in domains or tree]
-        unknown = ', '.join(repr(d) for d in self.domains if d not in tree)
+        few = max_samples if isinstance(max_samples, dict) else dict.fromkeys(self.domains, max_samples)
+        unknown = ', '.join(repr(d) for d in dict.fromkeys([*self.domains, *few]) if d not in tree)
         if unknown: raise ValueError(f'{path}: no domain {unknown} here; there are {", ".join(tree)}')
-        self.files = [[self.path/d/name for name in tree[d]] for d in self.domains]
-        if max_samples: self.files = [_few_files(fs, max_samples, seed, d) for fs,d in zip(self.files, self.domains)]
+        self.names = {d: tree[d] for d in self.domains}
+        self.files = [[self.path/d/name for name in _few_files(tree[d], few.get(d), seed, d)] for d in self.domains]
         if check: self.check(check == 'full')
 
     def __len__(self): return len(self.domains)
 
     @property
     def sizes(self): return [len(fs) for fs in self.files]
+
+    def identity(self):
+        "What a run remembers of them: how many, and a digest of their names and sizes"
+        counts = {d: len(names) for d,names in self.names.items()}
+        return dict(counts=counts, digests={d: _digest(self.path/d, names) for d,names in self.names.items()})
 
     def check(self, full=False):
         "Every file begins as a picture does, or is one from end to end; all that do not are named"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 # %% ../nbs/workshop/public.ipynb #00000004
 PUBLIC = {
-    'paint_folder': 'painted', 'MANNERS': 'painted',                         # pictures to begin with
+    'paint_folder': 'painted', 'MANNERS': 'painted', 'inspect': 'inspection',    # pictures to begin with
     'load_picture': 'data', 'save_picture': 'data', 'show_grid': 'data',     # single pictures
     'load_codec': 'autoencoders', 'Latents': 'autoencoders', 'Pixels': 'autoencoders',
     'encode_folder': 'encoding', 'open_store': 'store', 'pack_latents': 'store',
     'read_log': 'run', 'plot_log': 'run', 'checkpoints': 'run',              # run folders
     'Callback': 'learner', 'Learner': 'learner', 'Translator': 'method',
-    'make_pairs': 'otcfm', 'generate': 'otcfm',
+    'make_pairs': 'otcfm', 'generate': 'otcfm', 'sample': 'stargan_pixels',
     'evaluate': 'judge', 'evaluate_all': 'judge', 'evaluate_one': 'judge', 'evaluate_styles': 'judge',
 }
 
@@ -30,12 +30,14 @@ def public(name):
 
 # %% ../nbs/workshop/public.ipynb #00000006
 def train(method,     # 'cyclegan', 'stargan', 'pixels' or 'otcfm'
-          data,       # folder of a latent store; of pictures for 'pixels'
+          data=None,  # folder of a latent store; of pictures for 'pixels'
           *args,      # run folder, domains
           **options): # those of the method's own `train`
     "Train a method, or go on with a run; returns the learner"
     from latent_style.method import module_of
-    return module_of(method).train(data, *args, **options)
+    module = module_of(method)
+    if data is None: raise ValueError(f'data: which folder? For example train({method!r}, "data/latents")')
+    return module.train(data, *args, **options)
 
 # %% ../nbs/workshop/public.ipynb #9cc0f5bc
 def load_run(path,       # run folder, or a checkpoint file of another system

@@ -218,7 +218,7 @@ def load_state(learn, d):
 def _keep_data(path, old, new):
     "Compare the data of a run with those of this call, and remember them and where their codec lies"
     if note := check_data(old, new, path): warnings.warn(note)
-    now = {k: new[k] for k in ('codec','latents') if k in new}
+    now = {k: new[k] for k in ('codec','latents','pictures') if k in new}
     if all(old.get(k) == v for k,v in now.items()): return
     file = Path(path)/'config.json'
     write_json(file, json.loads(file.read_text(encoding='utf-8')) | now)
@@ -260,7 +260,8 @@ def check_config(path,          # run folder
         newer = k not in old and now is None      # an option that is newer than the run, and off
         if was != now and not newer: diff.append(f'  {k}: {was!r} in the run, {now!r} now')
     if diff: raise ValueError(f'{path} holds a run with other options:\n' + '\n'.join(diff) +
-                              '\nUse the same options to resume it, or another path for a new run.')
+                              '\nUse the same options to resume it, or another path for a new run. '
+                              f'To begin that with the weights of this one, more steps for example: init={path}')
     _keep_data(path, old, new)
 
 # %% ../nbs/workshop/run.ipynb #00000019
@@ -350,7 +351,9 @@ def _put_aside(folder, why, found):
     warnings.warn(f'{folder}: {why}. It is called {aside.name} now, and the run goes on from step {step}')
 
 def write_checkpoint(learn, folder, top=None): # `top`: the best one so far, see `read_best`
-    "Weights, state and the number of the step, all or nothing"
+    "Weights, state and the number of the step, all or nothing; every process calls it, and the first one writes"
+    learn('before_save')
+    if not learn.main: return
     if not (folder/'state.json').exists():
         with atomic_dir(folder) as tmp:
             save_file(weights(learn), tmp/'weights.safetensors', metadata=dict(step=str(learn.i)))
@@ -433,10 +436,10 @@ class Checkpoint(Callback):
     def save(self, learn):
         "Write this step's checkpoint, unless it is there or gradients are not finite"
         if learn.state['bad_run'].item(): return False
-        if learn.main: write_checkpoint(learn, step_folder(learn.path, learn.i), self.top)
+        write_checkpoint(learn, step_folder(learn.path, learn.i), self.top)
         learn.acc.wait_for_everyone()
         self.new = True
         return True
     def prune(self, learn):
-        if learn.main: prune(learn.path, self.keep, self.top)
         self.new = False
+        if learn.main: prune(learn.path, self.keep, self.top)

@@ -244,8 +244,8 @@ def _why_empty(path):
     if not path.is_dir(): return ': there is no such folder'
     if (path/'index.json').exists(): return ': this is a single domain, give the folder above it'
     kinds = {f.suffix.lower() for f in find_files(path)}
-    if kinds & LATENT_SUFFIXES: return ' but single latent files: pack them once with pack_latents'
-    if kinds & picture_suffixes(): return ' but pictures: encode them once with encode_folder'
+    if kinds & LATENT_SUFFIXES: return ' but single latent files: pack them once with pack_latents (latent_style pack)'
+    if kinds & picture_suffixes(): return ' but pictures: encode them once with encode_folder (latent_style encode)'
     return ': no sub-folder holds an index.json'
 
 # %% ../nbs/workshop/store.ipynb #000000171
@@ -368,10 +368,10 @@ def pack_latents(src,                 # one sub-folder of .pt or .npy files per 
                  codec,               # that made them: a codec, what `load_codec` takes, or a spec such as `SD15`
                  scaled,              # True if already (raw-shift)*scale, False if raw
                  max_samples=-1,      # keep so many of each domain, chosen by `seed`; a dict gives a number per domain
-                 seed=0,
+                 seed=0,              # of that choice
                  dtype=torch.float16, # of the store
                  shard_mb=256,        # largest size of a shard
-                 progress=True,
+                 progress=True,       # show a bar
                 ):
     "Pack single latent files into a store, returns the number per domain"
     src,dst,sizes = Path(src),Path(dst),{}

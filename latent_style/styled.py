@@ -172,4 +172,4 @@ def in_style(t,         # translator
     latents = None if reference is None else reference_latents(t, reference)
     s = t.style(to, o['seed'], latents, psi)
     if latents is not None: s = mix(s, weights)
-    return through(t, lambda z: t(z, strength=o['strength'], style=s), pictures, o, style=s)
+    return through(t, lambda z: t(z, strength=o['strength'], style=s), pictures, o, to, style=s)

@@ -107,12 +107,15 @@ def fingerprint(*what): # networks, tensors, functions, options
 class Record:
     "What the results in a folder were made from"
     def __init__(self, out,    # folder
-                 made_by=None):# text for what decides about a result besides its source; None: unknown, never the same
-        self.out,self.file,self.made_by,self.made = Path(out),Path(out)/RECORD,made_by,{}
+                 made_by=None, # text for what decides about a result besides its source; None: unknown, never the same
+                 to=None):     # name of the domain of the results; None: unknown
+        self.out,self.file,self.made_by,self.to,self.made = Path(out),Path(out)/RECORD,made_by,to,{}
         try: lines = self.file.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
         except FileNotFoundError: lines = []
         for line in lines:
-            try: self.made.update([json.loads(line)])
+            try:
+                name,key,*of = json.loads(line)
+                self.made[name] = key,of[0] if of else None     # records of older versions name no domain
             except (ValueError, TypeError): pass                # the last line of a process that was killed
         self.torn = bool(lines) and lines[-1][-1] != '\n'
 
@@ -129,12 +132,13 @@ class Record:
         if not self.made or not file.exists(): return False
         try: key = self.key(source)
         except OSError: return False
-        return key is not None and self.made.get(self.name(file)) == key
+        was,of = self.made.get(self.name(file), (None,None))
+        return key is not None and was == key and of in (None, self.to)
 
     def add(self, key, file):
         self.out.mkdir(parents=True, exist_ok=True)
         with open(self.file, 'a', encoding='utf-8') as f:
-            f.write('\n'*self.torn+json.dumps([self.name(file), key], ensure_ascii=False)+'\n')
+            f.write('\n'*self.torn+json.dumps([self.name(file), key, self.to], ensure_ascii=False)+'\n')
         self.torn = False
 
 # %% ../nbs/workshop/translation.ipynb #0000000f
@@ -180,14 +184,25 @@ def _all_of(there, results, failed, n, out, bar):
     if failed: _say_failed(failed, n, out)
 
 # %% ../nbs/workshop/translation.ipynb #00000010
-def _unfinished(items, files, out, made_by):
+def _replaced(record, files):
+    "How many results of another making will be replaced; an error for one that is of another domain"
+    there = [record.made[name] for f in files if f.exists() and (name := record.name(f)) in record.made]
+    other = next((of for _,of in there if None not in (of, record.to) and of != record.to), None)
+    if other is None: return len(there)
+    better = record.out.parent/f'{record.out.resolve().name}_{record.to}'
+    raise ValueError(f'{record.out} holds pictures of these names translated to {other}, and those translated to '
+                     f'{record.to} would replace them: give another folder (out), for example {better}')
+
+def _unfinished(items, files, out, made_by, to):
     "Sources that have no result yet, with its file; names and files of those that have; the record"
     if out is None or is_file_name(out): return list(zip(items, files)),[],None
-    record,todo,there = Record(out, made_by),[],[]
+    record,todo,there = Record(out, made_by, to),[],[]
     for source,file in zip(items, files):
         if record.holds(source, file): there.append((source.name, file))
         else: todo.append((source, file))
+    replaced = _replaced(record, [file for _,file in todo])
     if there: note(f'{out}: {len(there)} of {len(items)} are there already, made from the same in the same way')
+    if replaced: note(f'{out}: {replaced} results of earlier calls, of other pictures or of another way, are replaced')
     return todo,there,record
 
 def _check_numbers(**numbers):
@@ -208,6 +223,7 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
                        lazy=False,    # an iterator over pairs of name and result
                        progress=True, # show a bar while files are written
                        made_by=None,  # text for what decides about `fn`; None: nothing is taken as done
+                       to=None,       # name of the domain of the results, of which none replaces one of another domain
                        beside=None):  # latents, names of what their pictures hold -> more channels that `fn` takes
     "Pictures of any size through `fn`: a list of tensors (3,h,w) on the CPU, with `out` of the files written"
     _check_numbers(size=size, batch=batch, tile=tile)
@@ -215,7 +231,7 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
     items = sources(pictures, codec, out)
     n,files = len(items),[None]*len(items) if out is None else result_files(items, out, format)
     made_by = made_by and fingerprint(made_by, getattr(codec, 'id', repr(codec)), size, tile, multiple, scaled)
-    todo,there,record = _unfinished(items, files, out, made_by)
+    todo,there,record = _unfinished(items, files, out, made_by, to)
     failed = [] if lazy or out is not None else None
     def through(run): return _translated(on_latents, codec, run, multiple, scaled, beside)
     def keep(job, y): return y if out is None else _write(job, y, record)

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['EXTRA', 'LENGTHS', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'say', 'names', 'encode',
-           'pack', 'method_first', 'train_options', 'method_of_file', 'every_option', 'plain', 'train', 'sweep',
-           'translate_of', 'translate_options', 'translate', 'plot', 'opened', 'asked', 'judging',
-           'evaluate_checkpoints', 'sample', 'generate', 'export']
+           'pack', 'method_first', 'train_options', 'method_of_file', 'every_option', 'presets_of', 'plain', 'train',
+           'sweep', 'method_of_run', 'translate_of', 'reference_files', 'translate_options', 'translate', 'plot',
+           'opened', 'asked', 'judging', 'evaluate_checkpoints', 'sample', 'generate', 'export']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
 import argparse, inspect, os
+from functools import partial
 from pathlib import Path
 
 # %% ../nbs/workshop/verbs.ipynb #00000003
@@ -21,7 +22,7 @@ from .compat.pixels import write_original
 from .encoding import encode_folder
 from .learner import find_device
 from .forecast import foretold
-from .method import METHODS, module_of, options_of, takes
+from .method import METHODS, module_of, of_another, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
 from .run import plot_log, read_config, read_log, todays
@@ -89,7 +90,7 @@ def _filed(file, typed=False):
     found = config_file(file, typed)
     return todays(found) if {'method','codec'} <= found.keys() else found
 
-def _file_options(file, options, path=None):
+def _file_options(file, options, path=None, elsewhere=None):
     "What a configuration file asks for, and notes about what has no meaning here"
     if file is None: return {},[]
     found = config_file(file, typed=True)
@@ -100,9 +101,9 @@ def _file_options(file, options, path=None):
         raise ValueError(f'{file}: masks: a file imports nothing; '
                          'name the function on the command line, --masks module:function')
     # the file that a run wrote names its method, describes its latents and their codec: no option asks for that
-    notes = {'method','latents'} if 'method' in found else set()
+    notes = {'method','latents','pictures'} if 'method' in found else set()
     if notes and ('codec' not in options or isinstance(found.get('codec'), dict)): notes |= {'codec'}
-    return from_file({k: v for k,v in _filed(file).items() if k not in notes}, options, file),[]
+    return from_file({k: v for k,v in _filed(file).items() if k not in notes}, options, file, elsewhere),[]
 
 # %% ../nbs/workshop/verbs.ipynb #0000000f
 def method_of_file(file):
@@ -124,6 +125,11 @@ def every_option(module, o):
     if out['kimg'] or out['images']: out.pop('n_steps')
     return out
 
+def presets_of(module): # of a method
+    "Its presets, a line each"
+    lines = [f'  {k:10} {module.ABOUT[k]}' for k in module.PRESETS]
+    return '\n'.join([f'presets of {module.METHOD.name}, --preset NAME:', *lines])
+
 def plain(o):
     "The options that text can say"
     return {k: v for k,v in o.items() if k not in ('cbs','evaluate')}
@@ -132,16 +138,18 @@ def plain(o):
 def train(words): # of the command line
     """Train a method on a latent store (pixels: on folders of pictures), or go on with a run
 
-    The first word is the method. Several processes: torchrun --nproc_per_node 2 --no-python latent_style train ..."""
+    The first word is the method: cyclegan, stargan, pixels or otcfm.
+    Several processes: torchrun --nproc_per_node 2 --no-python latent_style train ..."""
     name,words = method_first(words)
     file = _peek(words, 'config')
     name = name or method_of_file(file)
     module = module_of(name)
-    options = train_options(module) | EXTRA
-    o = given(words, options, f'train {name}', inspect.getdoc(train))
+    options,elsewhere = train_options(module)|EXTRA,partial(of_another, verb='train', method=name)
+    about = f'{inspect.getdoc(train)}\n\n{presets_of(module)}'
+    o = given(words, options, f'train {name}', about, elsewhere=elsewhere)
     o.pop('config', None)
     dry = o.pop('dry_run', False)
-    filed,notes = _file_options(file, options, o.get('path'))
+    filed,notes = _file_options(file, options, o.get('path'), elsewhere)
     if any(o.get(k) is not None for k in LENGTHS): filed = {k: v for k,v in filed.items() if k not in LENGTHS}
     if notes: say('not needed here or different:\n  ' + '\n  '.join(notes))
     if 'data' not in filed|o:
@@ -177,7 +185,8 @@ def sweep(words): # of the command line
     options |= dict(over=Option(None, str, 'which runs, as YAML, or a file that holds it', False),
                     keys=Option('', str, 'keys of the log to show with their last values, with commas between', False),
                     path=Option('runs/sweep', str, 'gets a run folder for each run, and sweep.csv', False))
-    o = given(words, options, 'sweep', inspect.getdoc(sweep))
+    o = given(words, options, 'sweep', inspect.getdoc(sweep),
+              elsewhere=partial(of_another, verb='train', method=name or 'cyclegan'))
     if not name or 'data' not in o or 'over' not in o:
         raise ValueError('a sweep needs a method, a latent store and --over: '
                          'latent_style sweep cyclegan LATENTS --over "{w_cyc: [1, 5]}"')
@@ -193,12 +202,25 @@ def _is_run(path):
         raise FileNotFoundError(f'{path} is neither a run folder (no config.json in it) nor a checkpoint file')
     return True
 
+def method_of_run(run):
+    "Name of a run's method; '' for a checkpoint file"
+    return read_config(run).get('method', 'cyclegan') if _is_run(run) else ''
+
 def translate_of(run):
     "The function that translates with a run or a checkpoint file"
     if not _is_run(run): return older.translate
-    return module_of(read_config(run).get('method', 'cyclegan')).translate
+    return module_of(method_of_run(run)).translate
 
 # %% ../nbs/workshop/verbs.ipynb #00000018
+def reference_files(text): # of the command line
+    "A picture, or several between commas; an error for what is no file"
+    files = [text] if Path(text).exists() else names(text)
+    for file in files:
+        if Path(file).is_file(): continue
+        why = 'a folder' if Path(file).is_dir() else 'no such file'
+        raise ValueError(f'--reference {file}: {why}. Give a picture, or several with commas between')
+    return files[0] if len(files) == 1 else files
+
 def translate_options(run): # `None`: those of every method
     "Options of `translate` for the command line"
     functions = [translate_of(run)] if run else [module_of(name).translate for name in METHODS]
@@ -214,8 +236,9 @@ def translate(words): # of the command line
     run = next((w for w in words if w[:1] != '-'), None)
     if run is None and not {'-h','--help'} & set(words): raise ValueError('required: run, pictures')
     options = translate_options(run)
-    o = given(words, options, 'translate', inspect.getdoc(translate), many=('pictures',))
-    if 'reference' in o and not Path(o['reference']).exists(): o['reference'] = names(o['reference'])
+    elsewhere = partial(of_another, verb='translate', method=method_of_run(run)) if run else None
+    o = given(words, options, 'translate', inspect.getdoc(translate), many=('pictures',), elsewhere=elsewhere)
+    if 'reference' in o: o['reference'] = reference_files(o['reference'])
     out,pictures = o.pop('out', 'translated'),o.pop('pictures')
     files = translate_of(run)(o.pop('run'), pictures, out=out, **o)
     say(out if files == [Path(out)] else f'{len(files)} pictures in {out}')
@@ -253,7 +276,8 @@ def opened(runs, step=None, domains=None, device=None):
 def asked(f, words, runs=RUNS):
     "Runs and options of a judging verb; what a function must be given is an option too, `--source FOLDER`"
     name = f.__name__.replace('_', '-')
-    own = described(f, without=('translators','runs'))
+    own,common = described(f, without=('translators','runs')),described(judge.evaluate)
+    own = {k: option if option.says else option._replace(says=common[k].says) for k,option in own.items()}
     options = runs | {k: option._replace(needed=False) for k,option in own.items()}
     o = given(words, options, name, inspect.getdoc(f), many=('runs',))
     missing = [f'--{k}' for k,option in own.items() if option.needed and k not in o]
@@ -310,9 +334,9 @@ def generate(run,             # run folder of a flow that has learnt to start fr
              n=4,             # how many
              seed=0,          # of the noise
              size=256,        # side in pixels
-             out='generated', # folder for the pictures
+             out='generated', # folder for the pictures; for a single one also the name of a file
              steps=16,        # of the solver
-             method='midpoint',
+             method='midpoint', # the solver: euler, midpoint, heun or rk4
              guidance=1.,     # its scale; 1: none
              device:str=None):# where to compute; `None`: the best there is
     "New pictures of a domain, from noise"

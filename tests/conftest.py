@@ -9,6 +9,11 @@ os.environ.setdefault('MPLBACKEND', 'agg')
 
 import pytest
 
+@pytest.fixture
+def no_curves(monkeypatch):
+    "Curves take longer to draw than the runs of tests take: they are left out"
+    monkeypatch.setattr('latent_style.callbacks.Curves.draw', lambda curves, learn: None)
+
 @pytest.fixture(scope='session')
 def root(): return Path(__file__).resolve().parent.parent
 

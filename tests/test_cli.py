@@ -1,17 +1,20 @@
-"The installed command, as a user calls it: encode, train, translate, errors, and files of other systems"
-import json, os, shutil, subprocess, sys
+"""The installed command, as a user calls it: encode, train, translate, errors, and files of other systems
+
+The command's own `main` reads the words in this process; `process` starts the real command where that is the point."""
+import contextlib, io, json, os, shutil, subprocess, sys
 from pathlib import Path
 
 import pytest, torch, yaml
 
+pytestmark = pytest.mark.usefixtures('no_curves')
 EXE = Path(sys.executable).parent/'latent_style'
 ENV = os.environ | dict(OMP_NUM_THREADS='2', HF_HUB_OFFLINE='1')
 NETS = '--ngf 8 --n_blocks 1 --ndf 8 --batch 4 --device cpu --no-progress'.split()
 
-def call(*words, code=0, cwd=None):
-    "Run the command; its whole output, after a look at its exit status"
+def process(*words, code=0):
+    "Run the installed command; its whole output, after a look at its exit status"
     if not EXE.exists(): pytest.skip('the command latent_style is not installed beside this Python: pip install -e .')
-    r = subprocess.run([str(EXE), *map(str, words)], capture_output=True, text=True, cwd=cwd, env=ENV, timeout=240)
+    r = subprocess.run([str(EXE), *map(str, words)], capture_output=True, text=True, env=ENV, timeout=240)
     text = r.stdout + r.stderr
     assert r.returncode == code, text
     if code: assert 'Traceback' not in text, text
@@ -21,6 +24,15 @@ def inside(*words):
     "Run the command in this process; its exit status"
     from latent_style.cli import main
     return main(list(map(str, words)))
+
+def call(*words, code=0):
+    "The same as `process`, in this process"
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said): status = inside(*words)
+    text = said.getvalue()
+    assert status == code, text
+    if code: assert 'Traceback' not in text, text
+    return text
 
 def options(run): return json.loads((run/'config.json').read_text())
 
@@ -38,7 +50,7 @@ def latents(world):
     bad = world/'pictures/train/photo/broken.png'
     bad.write_bytes((world/'pictures/train/photo/000000.png').read_bytes()[:900])
     words = ['encode', world/'pictures/train', world/'latents', '--codec', 'tiny', '--size', 64, '--no-progress']
-    said = call(*words, code=2)
+    said = process(*words, code=2)
     assert 'photo/broken.png' in said and 'latent_style: error: 1 bad picture' in said, said
     said = call(*words, '--skip_bad')
     assert 'photo 10' in said and 'anime 10' in said, said
@@ -51,14 +63,36 @@ def run(world, latents):
     o = dict(method='cyclegan', data=str(latents), domains=['photo','anime'], preset='laptop', n_steps=50, lr='1e-4')
     o['w_cyc'] = 3
     file.write_text(yaml.safe_dump(o))
-    call('train', '--config', file, '--path', world/'run', '--n_steps', 3, *NETS)
+    process('train', '--config', file, '--path', world/'run', '--n_steps', 3, *NETS)
     return world/'run'
 
 def test_help():
-    said = call('--help')
+    said = process('--help')
     for verb in 'encode pack paint train translate plot demo evaluate-all'.split(): assert f'\n  {verb} ' in said, said
     said = call('train', '--help')
     for words in ('--w_cyc', 'weight of the cycle term', '--config', '--max_minutes'): assert words in said, said
+
+def test_every_option_has_words(world, run, monkeypatch):
+    "In the help of every verb, for every method, and of a run's own"
+    from latent_style import cli, options
+    from latent_style.method import METHODS
+    seen,parser = {},options.parser
+    def noted(known, name, *rest):
+        seen[name] = known
+        return parser(known, name, *rest)
+    monkeypatch.setattr(options, 'parser', noted)
+    for verb in cli.VERBS: call(verb, '--help')
+    assert len(seen) == len(cli.VERBS)
+    for name in METHODS: call('train', name, '--help')
+    call('translate', run, '--help')
+    silent = [f'{name} --{k}' for name,known in seen.items() for k,option in known.items() if not option.says.strip()]
+    assert not silent
+
+def test_help_names_the_presets():
+    from latent_style.method import METHODS, module_of
+    for name in METHODS:
+        said = call('train', name, '--help')
+        for preset in module_of(name).PRESETS: assert f'\n  {preset} ' in said, said
 
 def test_help_is_quick():
     "The command line itself loads nothing heavy"
@@ -67,7 +101,7 @@ def test_help_is_quick():
 
 def test_version():
     from latent_style import __version__
-    assert call('--version').split() == ['latent_style', __version__]
+    assert process('--version').split() == ['latent_style', __version__]
     r = subprocess.run([sys.executable, '-m', 'latent_style', '--version'], capture_output=True, text=True, env=ENV)
     assert r.returncode == 0 and __version__ in r.stdout, r.stderr
 
@@ -88,26 +122,29 @@ def test_train_from_the_command_line(world, latents):
 def test_going_on_needs_no_options(world, latents, run):
     "What is left out is the run's; what is given must be the run's"
     said = call('train', 'cyclegan', latents, '--path', run, '--no-progress')
-    assert 'step 3 of 3' in said, said
+    assert 'step 3 of 3' in said and 'nothing was trained' in said and f'init={run}' in said, said
     said = call('train', 'cyclegan', latents, '--path', run, '--w_cyc', 7, code=2)
     assert 'w_cyc: 3.0 in the run, 7.0 now' in said, said
+    said = call('train', 'cyclegan', latents, '--path', run, '--n_steps', 5, code=2)
+    assert 'n_steps: 3 in the run, 5 now' in said and f'init={run}' in said, said
 
-def test_names_stay_names(tmp_path):
+def test_names_stay_names(tmp_path, monkeypatch):
     "Domains that look like numbers and words, folders that look like years and lists"
     from latent_style.painted import paint_folder
     paint_folder(tmp_path/'w', 4, 1, ('photo','swirl','anime'), 64)
     for part in ('train','test'):
         for old,new in (('photo','01'), ('swirl','no'), ('anime','none')):
             (tmp_path/'w'/part/old).rename(tmp_path/'w'/part/new)
-    call('encode', 'w/train', 'my,data', '--size', 64, '--no-progress', cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    call('encode', 'w/train', 'my,data', '--size', 64, '--no-progress')
     words = ['--path', '2024', '--domains', '01,none', '--n_steps', 1, *NETS]
-    call('train', 'cyclegan', 'my,data', *words, cwd=tmp_path)
+    call('train', 'cyclegan', 'my,data', *words)
     (tmp_path/'o.yaml').write_text('method: cyclegan\ndata: my,data\npath: 2025\ndomains: [no, 01]\nn_steps: 1\n')
-    call('train', '--config', 'o.yaml', *NETS, cwd=tmp_path)
+    call('train', '--config', 'o.yaml', *NETS)
     assert options(tmp_path/'2024')['domains'] == ['01','none'] and options(tmp_path/'2025')['domains'] == ['no','01']
-    call('translate', '2024', 'w/test/01', '--to', 'none', '--out', 'out', '--device', 'cpu', cwd=tmp_path)
+    call('translate', '2024', 'w/test/01', '--to', 'none', '--out', 'out', '--device', 'cpu')
     assert len(list((tmp_path/'out').glob('*.png'))) == 1
-    said = call('translate', '2025', 'w/test/01', '--to', '1', '--device', 'cpu', code=2, cwd=tmp_path)
+    said = call('translate', '2025', 'w/test/01', '--to', '1', '--device', 'cpu', code=2)
     assert "not '1'" in said, said
 
 def test_stargan(world, latents):
@@ -120,6 +157,9 @@ def test_stargan(world, latents):
     photo,anime = world/'pictures/test/photo/000000.png',world/'pictures/test/anime'
     words = ['translate', world/'star', photo, '--to', 'anime', '--device', 'cpu', '--out']
     call(*words, world/'like.png', '--reference', anime/'000001.png')
+    for reference,says in (('gone.png', 'gone.png: no such file'), (anime, f'{anime}: a folder')):
+        said = call(*words, world/'no.png', '--reference', reference, code=2)
+        assert f'--reference {says}' in said and 'Errno' not in said, said
     call(*words, world/'mixed.png', '--reference', f"{anime/'000000.png'},{anime/'000001.png'}")
     call(*words, world/'noise.png', '--seed', 4)
     call(*words, world/'mean.png', '--seed', 4, '--psi', 0)
@@ -150,7 +190,11 @@ def test_otcfm(world, latents):
     said = call('translate', world/'flow', photo, '--method', 'eular', code=2)
     assert "Did you mean 'euler'" in said, said
     said = call('translate', world/'flow', photo, '--psi', '.5', code=2)
-    assert "unknown option 'psi'" in said, said
+    assert "unknown option 'psi'. That is an option of stargan and pixels (this is otcfm)" in said, said
+    (world/'other.yaml').write_text('method: otcfm\nngf: 8\n')
+    for words in (['otcfm', latents, '--ngf', 8], ['--config', world/'other.yaml', '--data', latents]):
+        said = call('train', *words, '--path', world/'no', code=2)
+        assert "unknown option 'ngf'. That is an option of cyclegan (this is otcfm)" in said, said
 
 def test_flows_have_verbs(world, latents):
     "Pairs for reflow, and new pictures from noise"
@@ -165,13 +209,32 @@ def test_flows_have_verbs(world, latents):
     words = ['--to', 'anime', '--n', 2, '--size', 64, '--steps', 1, '--out', world/'new', '--device', 'cpu']
     call('generate', world/'flow2', *words)
     assert len(list((world/'new').iterdir())) == 2
+    words = ['--size', 64, '--steps', 1, '--device', 'cpu', '--out', world/'new.png']
+    said = call('generate', world/'flow2', *words, code=2)
+    assert 'new.png is the name of one file, and 4 pictures' in said and not (world/'new.png').exists(), said
+    call('generate', world/'flow2', '--n', 1, *words)
+    assert (world/'new.png').is_file()
 
 def test_translate(world, run):
     from PIL import Image
-    call('translate', run, world/'pictures/test/photo', '--to', 'anime', '--out', world/'out', '--device', 'cpu')
+    process('translate', run, world/'pictures/test/photo', '--to', 'anime', '--out', world/'out', '--device', 'cpu')
     names = sorted(p.name for p in (world/'pictures/test/photo').iterdir())
     assert sorted(p.name for p in (world/'out').glob('*.png')) == names
     assert Image.open(world/'out'/names[0]).size == (64, 64)
+
+def test_another_target_replaces_nothing(world, run, monkeypatch):
+    "Results to one domain and to the other, in the folder that is taken when none is given"
+    (world/'here').mkdir()
+    monkeypatch.chdir(world/'here')
+    words = ['translate', run, world/'pictures/test/photo', '--device', 'cpu', '--to']
+    call(*words, 'anime')
+    made = {f.name: f.read_bytes() for f in Path('translated').glob('*.png')}
+    said = call(*words, 'photo', code=2)
+    assert 'translated to anime' in said and 'translated_photo' in said, said
+    call(*words, 'photo', '--out', 'translated_photo')
+    assert {f.name: f.read_bytes() for f in Path('translated').glob('*.png')} == made
+    assert '2 of 2 are there already' in call(*words, 'anime')
+    assert '2 results of earlier calls' in call(*words, 'anime', '--strength', '.5')
 
 def test_translate_in_process(world, run):
     from PIL import Image
@@ -196,7 +259,10 @@ def test_errors(world, latents, capsys):
              (['train','--data','x','--n_steps','many'], 'expected a whole number'),
              (['train','cyclegan',latents,'--path',world/'no','--device','gpu'], 'finds no such device'),
              (['translate',world/'pictures','x.png'], 'neither a run folder'), (['encode'], 'required: src, dst'),
-             (['evaluate',world/'pictures'], 'missing: --source, --target')]
+             (['evaluate',world/'pictures'], 'missing: --source, --target'),
+             (['encode',world/'pictures/train/photo',world/'no'], f"folder above it, {world/'pictures/train'},"),
+             (['train',world/'nowhere'], 'the method comes first, one of cyclegan, stargan'),
+             (['train','cyclegan',world/'pictures/train','--path',world/'no'], 'latent_style encode')]
     for words,says in cases:
         assert inside(*words) == 2, words
         assert says in capsys.readouterr().err, words

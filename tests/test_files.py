@@ -12,6 +12,7 @@ from latent_style.method import load_run
 from latent_style.painted import paint_folder
 from latent_style.store import open_store
 
+pytestmark = pytest.mark.usefixtures('no_curves')
 NETS = '--ngf 8 --n_blocks 1 --ndf 8 --batch 2 --n_steps 2 --device cpu --no-progress --sample_every 0'.split()
 CPU = ['--device', 'cpu', '--no-progress']
 
@@ -227,6 +228,21 @@ def test_a_damaged_picture_costs_no_steps(world, tmp_path, capsys):
     assert 'step 6 of 6' in said.out and '000003.png' in said.err
     assert call('train', 'pixels', src, '--path', tmp_path/'p2', '--check', *o, *CPU) == 2
     assert 'photo/000003.png' in capsys.readouterr().err
+
+def test_pixel_runs_know_their_pictures(world, tmp_path, capsys):
+    "Wherever they lie; fewer or others are an error, more are used"
+    src = Path(shutil.copytree(world/'w/train', tmp_path/'w'))
+    nets = '--size 32 --width 4 --c_max 8 --w_map 16 --batch 2 --sample_every 0 --workers 0'.split()
+    def train(folder, *more): return call('train', 'pixels', folder, '--path', tmp_path/'p', *nets, *CPU, *more)
+    (tmp_path/'few.yaml').write_text('method: pixels\nn_steps: 2\nmax_samples: {photo: 2, swirl: -1}\n')
+    assert train(src, '--config', tmp_path/'few.yaml', '--max_minutes', '1e-9') == 0
+    moved = src.rename(tmp_path/'moved')
+    Image.open(moved/'photo/000000.png').save(moved/'photo/new.png')
+    assert train(moved) == 0 and 'photo: 4 pictures in the run, 5 now' in capsys.readouterr().err
+    (moved/'photo/new.png').write_bytes((moved/'photo/000001.png').read_bytes())
+    assert train(moved) == 2 and 'photo: 5 pictures as in the run, but others' in capsys.readouterr().err
+    (moved/'photo/new.png').unlink()
+    assert train(moved) == 2 and 'photo: 5 pictures in the run, 4 now' in capsys.readouterr().err
 
 # What others bring
 

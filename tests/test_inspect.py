@@ -4,6 +4,8 @@ import csv, shutil
 import numpy as np, pytest, yaml
 from PIL import Image, ImageOps
 
+pytestmark = pytest.mark.usefixtures('no_curves')
+
 def call(*words):
     from latent_style.cli import main
     return main(list(map(str, words)))

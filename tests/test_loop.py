@@ -4,7 +4,6 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest, torch
-from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from latent_style import cyclegan
@@ -16,8 +15,7 @@ ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1', CUDA_VISIBLE_DE
 SMALL = dict(ngf=8, n_blocks=1, ndf=8, batch=4, lr=1e-3, sample_every=0, progress=False, device='cpu')
 WORDS = [w for k,v in SMALL.items() if k not in ('progress','device') for w in (f'--{k}', str(v))] + ['--no-progress']
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch): monkeypatch.setattr(Figure, 'savefig', lambda *args, **kw: None)    # longer than these runs
+pytestmark = pytest.mark.usefixtures('no_curves')
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
@@ -41,11 +39,11 @@ SCRIPT = dedent('''
     import hashlib, json, os, signal, sys, time
     from pathlib import Path
     import torch
-    from matplotlib.figure import Figure
     from latent_style import cyclegan, otcfm, stargan_pixels
+    from latent_style.callbacks import Curves
     from latent_style.learner import Callback, Learner
 
-    Figure.savefig = lambda *args, **kw: None
+    Curves.draw = lambda curves, learn: None
     world,out = map(Path, sys.argv[1:])
     for name in ('all_reduce','all_gather_into_tensor','broadcast','barrier','broadcast_object_list'):
         def counted(*args, real=getattr(torch.distributed, name), **kw):
@@ -94,10 +92,13 @@ SCRIPT = dedent('''
         alone = (cyclegan, 'latents', cyc | dict(n_steps=8, sample_every=4, evaluate=alone, best='acc')),
         pixels = (stargan_pixels, 'pictures/train', pix | for_ever | dict(cbs=[Signal()])),
         mixed = (cyclegan, 'mixed', cyc | for_ever | dict(cbs=[Signal()])),
+        whole = (cyclegan, 'latents', cyc | dict(n_steps=12, log_every=12)),
+        halves = (cyclegan, 'latents', cyc | dict(n_steps=12, log_every=12, cbs=[Early()])),
+        halves_again = (cyclegan, 'latents', cyc | dict(n_steps=12, log_every=12)),
         messages = (cyclegan, 'latents', cyc | dict(n_steps=4, log_every=100, cbs=[Count()])))
     for name,(method,data,options) in scenes.items():
         counts,start = [],time.monotonic()
-        learn = method.train(world/data, out/name, **options)
+        learn = method.train(world/data, out/name.removesuffix('_again'), **options)
         seen = dict(step=learn.i, weights=digest(learn), world=learn.world, row=learn.row.get('step'), counts=counts)
         (out/f'{name}_{learn.rank}.json').write_text(json.dumps([seen, time.monotonic()-start]))
 
@@ -146,6 +147,13 @@ def test_the_best_is_what_the_first_process_has_found(two):
 
 def test_the_wish_to_stop_needs_no_message_of_its_own(two):
     assert ended(two, 'messages')['counts'] == [2, 2, 2, 4]    # two updates; in the end sums and a row
+
+def test_sums_of_all_processes_survive_a_stop_between_two_rows(two):
+    assert ended(two, 'halves')['step'] == 6
+    assert ended(two, 'halves_again')['weights'] == ended(two, 'whole')['weights']
+    (row,),(want,) = (read_log(two/name) for name in ('halves','whole'))
+    means = [k for k in want if k.startswith('loss')]
+    assert means and {k: row[k] for k in means} == pytest.approx({k: want[k] for k in means}, rel=1e-5)
 
 def test_processes_start_from_the_weights_of_the_first(two): ended(two, 'start')
 

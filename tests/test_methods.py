@@ -5,7 +5,6 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest, torch
-from matplotlib.figure import Figure
 
 from latent_style import cyclegan, stargan, stargan_pixels as pixels
 from latent_style.autoencoders import Pixels
@@ -32,8 +31,7 @@ def world(tmp_path_factory):
         encode_folder(folder/'pictures/train', folder/name, codec=codec, size=size, progress=False)
     return folder
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch): monkeypatch.setattr(Figure, 'savefig', lambda *args, **kw: None)   # slower than the runs
+pytestmark = pytest.mark.usefixtures('no_curves')
 
 def train(world, name, path, data=None, **options):
     "A tiny run of a method"

@@ -8,7 +8,6 @@ from importlib import import_module
 from textwrap import dedent
 
 import pytest, torch
-from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
@@ -36,10 +35,10 @@ SCRIPT = dedent('''
     import importlib, json, sys
     from pathlib import Path
     import torch
-    from matplotlib.figure import Figure
+    from latent_style.callbacks import Curves
     from latent_style.learner import Learner
 
-    Figure.savefig = lambda *args, **kw: None       # curves take longer than these runs
+    Curves.draw = lambda curves, learn: None        # they take longer than these runs
 
     build = Learner.__init__
 
@@ -105,7 +104,7 @@ def test_auto_precision_is_that_of_the_first_process(tmp_path):
 def one(world):
     "Function name -> folder of the run of one process, this one"
     still = pytest.MonkeyPatch()
-    still.setattr(Figure, 'savefig', lambda *args, **kw: None)
+    still.setattr('latent_style.callbacks.Curves.draw', lambda curves, learn: None)
     @lru_cache
     def run(name):
         module,data,options = RUNS[name]

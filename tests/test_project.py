@@ -136,6 +136,18 @@ def test_readme_links_exist():
     missing = [l for l in links if '://' not in l and not (ROOT/l).exists()]
     assert links and not missing, missing
 
+@pytest.mark.parametrize('file', sorted((ROOT/'configs').iterdir()), ids=lambda f: f.name)
+def test_configurations_train_what_the_readme_makes(file):
+    "The folder of latents and the domains are named there, and every option exists"
+    from latent_style.method import module_of
+    from latent_style.options import config_file, from_file
+    from latent_style.verbs import train_options
+    o,text = config_file(file, typed=True),(ROOT/'README.md').read_text(encoding='utf-8')
+    assert f"'{o['data']}'" in text and all(f"'{d}'" in text for d in o['domains'])
+    assert f"'{o['path']}'" not in text, 'that is another run'
+    module = module_of(o.pop('method'))
+    assert from_file(o, train_options(module), file).keys() == o.keys() and o['preset'] in module.PRESETS
+
 # The package
 
 def test_every_module_imports_alone():

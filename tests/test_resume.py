@@ -1,12 +1,24 @@
-"Runs that are killed and go on, and encoding that is killed and goes on"
+"""Runs that are killed and go on, and encoding that is killed and goes on
+
+A kill needs a process of its own, and so does going on with a training, which may know nothing but its run folder.
+What is done in one go is done by this process, with as many threads."""
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 
-import pytest
+import pytest, torch
+
+from latent_style.cli import main
 
 EXE = Path(sys.executable).parent/'latent_style'
 ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
 TRAINING = ('--lr','1e-3','--ckpt_every',7,'--sample_every',1000,'--log_every',1,'--device','cpu','--no-progress')
+
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
@@ -18,17 +30,22 @@ def world(tmp_path_factory):
     encode_folder(folder/'pictures/train', folder/'latents', codec='tiny', size=64, progress=False)
     return folder
 
-def command(*words):
-    if not EXE.exists(): pytest.skip('the command latent_style is not installed beside this Python: pip install -e .')
-    return [str(EXE), *map(str, words)]
+def command(*words): return list(map(str, words))
 
-def finish(words):
-    done = subprocess.run(words, capture_output=True, text=True, env=ENV, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
+def finish(words): assert main(words) == 0
+
+def started(words, **how):
+    if not EXE.exists(): pytest.skip('the command latent_style is not installed beside this Python: pip install -e .')
+    return subprocess.Popen([EXE, *words], env=ENV, **how)
+
+def go_on(words):
+    process = started(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said,_ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
 
 def kill_when(words, ready, timeout=120):
-    "Start a process and end it without warning as soon as `ready()`; whether it was still running"
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
+    "Start the command and end it without warning as soon as `ready()`; whether it was still running"
+    process = started(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     start = time.time()
     while not ready() and process.poll() is None:
         assert time.time()-start < timeout, 'nothing to kill appeared'
@@ -45,7 +62,7 @@ def killed_and_resumed(words, path):
     first = parts/'ckpt/step_00000007/state.json'
     assert kill_when(words(parts), first.exists), 'the run was over before it was killed'
     left = sorted(int(p.name[5:]) for p in (parts/'ckpt').glob('step_*'))
-    finish(words(parts))
+    go_on(words(parts))
     return whole,parts,left
 
 def same_bytes(whole, parts, *files):

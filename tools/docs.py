@@ -2,7 +2,7 @@
 
 With Quarto on the PATH the site is Quarto's. Without it the stand-in of tools/render.py makes plain pages of the same
 notebooks. Neither downloads anything, and README.md is left to tools/readme.py."""
-import argparse, os, shutil, subprocess
+import argparse, gc, os, shutil, subprocess
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
@@ -39,5 +39,6 @@ def main():
     os.chdir(a.project)
     who,n = docs(Path('_docs').resolve(), None if a.stand_in else shutil.which('quarto'))
     print(f'{n} pages in _docs/, made by {who}')
+    gc.freeze()     # the shell of every notebook collects garbage when Python ends, and would look at all there is
 
 if __name__ == '__main__': main()
