@@ -239,6 +239,9 @@ def texture_of(domain, # of a store
                most=400_000): # cells that are looked at
     "What a domain answers to filters; it is kept in the store's folder"
     n = max(1, min(len(domain), most//(domain.shape[1]*domain.shape[2])))
+    if min(domain.shape[1:])//2 < o.patch:
+        raise ValueError(f'patch={o.patch}: latents of {domain.shape[1]}x{domain.shape[2]} cells, seen at half size '
+                         f'too, are smaller than that. Take patch={max(1, min(domain.shape[1:])//2)}, or w_tex=0')
     rows = torch.linspace(0, len(domain)-1, n).long()
     scales,few = (1,2),dict(max_samples=o.max_samples, seed=o.seed) if o.max_samples else {}
     filters = zero_mean_filters(domain.shape[0], 512, o.patch)

@@ -77,10 +77,10 @@ HOW_TO_READ = ('Unpaired training on painted scenes; the test scenes below were 
     'translation is known. The row identity is the error of doing nothing and the row floor that of the true answer '
     'after a round trip through the codec, the best that a method on its latents can hope for. The score puts a '
     'translation between the two: 0 = as wrong as the untouched source, 1 = perfect up to the codec, with a 95 % '
-    'interval from lo to hi. Most of that error is colour, so the row recolour, which changes colours alone, earns much '
-    'of it. The texture columns ask for strokes instead, wherever they lie, and are on the same scale: texture by how '
-    'often edges of each strength come up, texture_ps by which of them come up together; n/a where the codec leaves no '
-    'scale to measure on.')
+    'interval from lo to hi. Most of that error is colour, so the row recolour, which changes colours alone, earns '
+    'much of it. The texture columns ask for strokes instead, wherever they lie, and are on the same scale: texture '
+    'by how often edges of each strength come up, texture_ps by which of them come up together; n/a where the codec '
+    'leaves no scale to measure on.')
 
 # %% ../nbs/workshop/demo.ipynb #6ac9359b
 def result(tables, o, minutes):
