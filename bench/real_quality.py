@@ -13,9 +13,10 @@ import argparse, json, tempfile, time
 from pathlib import Path
 import torch
 from latent_style.autoencoders import Latents
+from latent_style.compare import Judge, same_columns
 from latent_style.data import show_grid
 from latent_style.encoding import encode_folder
-from latent_style.eval import SqueezeFeatures, as_pictures, features_of, nearest_real, picture_files, report_rows
+from latent_style.eval import SqueezeFeatures, as_pictures, features_of, nearest_real, picture_files
 from latent_style.method import module_of
 
 # methods, and the options of `translate` to compare
@@ -109,7 +110,8 @@ def main():
     parts = ((o.src,'test'),(o.trg,'test'),(o.trg,'train'))
     source,target,real = [as_pictures(split(o, *p), o.size) for p in parts]
     translated,measured = translations(o, codec, source, times),time.perf_counter()
-    table = report_rows(source, translated, target, net, codec, real, seed=o.seed)
+    judge = Judge(source, target, net, codec=codec, spare=real, seed=o.seed)
+    table = same_columns([judge.row(k, v)[0] for k,v in translated.items()] + judge.yardsticks())
     times['measure_s'] = time.perf_counter()-measured
     print(f'\n{o.src} -> {o.trg}, {o.codec}, SqueezeNet features, against {len(target)} test pictures of {o.trg}')
     print(f'\n{table}\n')
