@@ -61,8 +61,8 @@ def cyclegan_g_loss(n, a, b, w):
     return game + w.cyc*cycle + w.cyc*w.id*identity
 
 def texture_loss(x, filters, curves):
-    """Sliced Wasserstein distance of the patches of `x` (of all its rows together) to quantiles of a domain, at full and
-    half size (Rabin et al. 2011): numbers in order against numbers in order"""
+    """Sliced Wasserstein distance of the patches of `x`, of all its rows together, to quantiles of a domain, at full
+    and half size (Rabin et al. 2011): numbers in order against numbers in order"""
     loss = 0
     for scale,curve in zip((1,2), curves):
         for f,q in zip(filters, curve):
