@@ -116,6 +116,16 @@ def test_a_bad_part_moves_nobody():
         learn.fit()
         assert [net.w.item() != old for net,old in zip(nets.values(), before)] == [moved]*2
 
+def test_a_preset_means_what_it_meant_when_the_run_began(world, tmp_path):
+    "A run of the time before its preset knew noise, texture and cells goes on as it began"
+    then = dict(noise=0, cells=1, w_tex=0., w_id=.2)
+    train(world, 'cyclegan', tmp_path/'run', preset='laptop', n_steps=2, **then)
+    file = tmp_path/'run/config.json'
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({k: v for k,v in config.items() if k not in ('noise','cells','w_tex','filters','patch')}))
+    learn = train(world, 'cyclegan', tmp_path/'run', preset='laptop', n_steps=2)
+    assert learn.i == 2 and learn.n.G.noise == 0 and learn.config['w_id'] == .2
+
 # Compiled, and in half precision
 
 @pytest.mark.parametrize('name', METHODS)
