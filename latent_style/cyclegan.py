@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'ABOUT', 'SHAPE', 'METHOD', 'networks', 'cells', 'g_loss', 'd_loss', 'empty_pool', 'replay', 'Crowd',
-           'step', 'batches', 'noise_of', 'Pools', 'Textures', 'hands', 'grid_pictures', 'texture_of', 'two_of',
-           'CycleGAN', 'train', 'order', 'strokes', 'CycleTranslator', 'translate']
+           'step', 'larger', 'batches', 'noise_of', 'Pools', 'Textures', 'hands', 'grid_pictures', 'texture_of',
+           'two_of', 'CycleGAN', 'train', 'order', 'strokes', 'CycleTranslator', 'translate']
 
 # %% ../nbs/03_cyclegan.ipynb #00000002
 from itertools import accumulate
@@ -173,12 +173,27 @@ def step(learn,   # learner with the four networks
     of_D,_ = turn(learn, judge, parts_of((a, old_a, b, old_b), learn.micro_batch), 'D_A','D_B')
     return {f'loss_{k}': v for k,v in (of_G | of_D).items()}
 
+# %% ../nbs/03_cyclegan.ipynb #b00006a6
+def larger(z,       # latents (b,c,h,w)
+           k,       # so many times
+           rng=None,# generator of the places; `None`: the middle
+           skip=0): # latents of other processes that come before these
+    "Pieces of latents, enlarged to their size"
+    if k == 1: return z
+    h,w = z.shape[2:]
+    high,wide = max(1, round(h/k)),max(1, round(w/k))
+    share = torch.full((len(z),2), .5) if rng is None else torch.rand(skip+len(z), 2, generator=rng)[skip:]
+    corners = (share*torch.tensor([h-high+.999, w-wide+.999])).long().tolist()
+    pieces = torch.stack([x[:,i:i+high,j:j+wide] for x,(i,j) in zip(z, corners)])
+    return F.interpolate(pieces, (h,w), mode='bilinear')
+
 # %% ../nbs/03_cyclegan.ipynb #0000001b
 def batches(pair,   # latents of the two domains
             batch,  # rows of each, all processes together
             seed=0,
             gain=1.,
-            noise=0): # channels of noise of the generators
+            noise=0,  # channels of noise of the generators
+            stroke=1.): # see `larger`, for the second domain
     "The function that gives the learner its batch"
     size = tuple(min(d.shape[k] for d in pair) for k in (1,2))     # pictures of several sizes: crops of the common one
     whole = {s[1:] for d in pair for s in d.shapes} == {size}
@@ -188,7 +203,9 @@ def batches(pair,   # latents of the two domains
         return domain.take(rows, size, places)
     def get(learn):
         rows = unpaired_plan(*map(len, pair), batch, seed, learn.i, learn.rank, learn.world)
-        samples = [learn.put(gain*take(learn, domain, k)) for domain,k in zip(pair, rows)]
+        a,b = (take(learn, domain, k) for domain,k in zip(pair, rows))
+        b = larger(b, stroke, learn.rng('stroke'), learn.rank*len(b))
+        samples = [learn.put(gain*x) for x in (a,b)]
         return tuple(samples + [learn.put(noise_of(learn, x, noise, k)) for x,k in zip(samples*bool(noise), 'ab')])
     return get
 
@@ -236,6 +253,7 @@ def grid_pictures(G, F, codec, a, b, gain=1.):
 # %% ../nbs/03_cyclegan.ipynb #b0000005
 def texture_of(domain, # of a store
                o,      # options of a run
+               stroke=1.,     # see `larger`
                most=400_000): # cells that are looked at
     "What a domain answers to filters; it is kept in the store's folder"
     n = max(1, min(len(domain), most//(domain.shape[1]*domain.shape[2])))
@@ -245,9 +263,10 @@ def texture_of(domain, # of a store
     rows = torch.linspace(0, len(domain)-1, n).long()
     scales,few = (1,2),dict(max_samples=o.max_samples, seed=o.seed) if o.max_samples else {}
     filters = zero_mean_filters(domain.shape[0], 512, o.patch)
-    digest = fingerprint(o.latents['digests'][domain.name], o.gain, o.patch, scales, n, few)
+    digest = fingerprint(o.latents['digests'][domain.name], o.gain, o.patch, scales, n, few, stroke)
     file = Path(o.data)/'.statistics'/f'{domain.name}-{digest}.safetensors'
-    return Texture(filters, kept(file, lambda: domain_quantiles(o.gain*domain.take(rows), filters, scales)), scales)
+    def make(): return domain_quantiles(o.gain*larger(domain.take(rows), stroke), filters, scales)
+    return Texture(filters, kept(file, make), scales)
 
 # %% ../nbs/03_cyclegan.ipynb #0000001f
 PRESETS = dict(
@@ -284,6 +303,7 @@ class CycleGAN(Method):
     bar = ('loss_G','loss_D','loss_cyc')
     def data(self, o):
         if o.domains is not None: two_of(o.domains)
+        if not 1 <= o.stroke <= 4: raise ValueError(f'stroke={o.stroke}: a number from 1, as they are, to 4')
         store = open_data(o)
         two_of(o.domains)
         return store
@@ -292,14 +312,14 @@ class CycleGAN(Method):
         rates = dict(G=o.lr, F=o.lr, D_A=o.lr_d or o.lr, D_B=o.lr_d or o.lr)
         return {k: adam(nets[k], rate, (o.beta1,o.beta2)) for k,rate in rates.items()}
     def rate(self, o): return lambda i: constant_then_linear(i, o.lr_constant*o.n_steps, o.lr_decay*o.n_steps)
-    def batches(self, o, data): return batches([data[d] for d in o.domains], o.batch, o.seed, o.gain, o.noise)
+    def batches(self, o, data): return batches([data[d] for d in o.domains], o.batch, o.seed, o.gain, o.noise, o.stroke)
     def step(self, o):
         w = SimpleNamespace(cyc=o.w_cyc, id=o.w_id, tex=o.w_tex, adv=o.adv, d_scale=o.d_scale, pool_prob=o.pool_prob,
                             cells=o.cells)
         return lambda learn, batch: step(learn, batch, w)
     def callbacks(self, o, data):
-        if not o.w_tex: return [Pools(o.pool_size)]
-        return [Pools(o.pool_size), Textures([texture_of(data[d], o) for d in o.domains], o.filters)]
+        textures = [texture_of(data[d], o, k) for d,k in zip(o.domains, (1,o.stroke))] if o.w_tex else []
+        return [Pools(o.pool_size), *([Textures(textures, o.filters)] if textures else [])]
     def row(self, learn, o, means): return dict(lr_D=learn.opts['D_A'].param_groups[0]['lr'])
     def draw(self, learn, o, data):
         n = learn.ema if o.ema else learn.n
@@ -334,6 +354,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           w_tex=0.,               # weight of the texture term; 0: none
           filters=64,             # of 512, drawn for the texture term of each step
           patch=5,                # their side in cells
+          stroke=1.,              # strokes of the second domain so many times as large as they are, 1 to 4
           adv='lsgan',            # 'lsgan', 'hinge' or 'nonsat'
           d_scale=.5,             # factor of the discriminators' loss
           pool_size=50,           # fakes kept per domain; 0: none
