@@ -265,7 +265,7 @@ def _told_apart(measure, a, b, spread, draws, rng):
 def crowd_of_features(measure,             # `Responses` or `Correlations`
                       made, target, source,# its features of three sets of pictures
                       paired=False,        # are the n-th pictures of all three the same scene?
-                      draws=200, seed=0):
+                      draws=100, seed=0):
     "See `crowd_texture`"
     if min(len(made), len(target), len(source)) < 4:
         raise ValueError(f'{len(made)}, {len(target)} and {len(source)} pictures: 4 are the least for a crowd')
@@ -285,7 +285,7 @@ def crowd_texture(made,   # translated pictures (n,3,h,w) in [-1,1]
                   target, # real pictures of the target domain, of other scenes
                   source, # what was translated
                   measure=None,      # `Responses()` or `Correlations()`, which is the default
-                  paired=False, draws=200, seed=0):
+                  paired=False, draws=100, seed=0):
     "A crowd's texture between the sources' (0) and other real pictures' (1): `crowd`, `lo`, `hi`, `p`"
     measure = measure or Correlations()
     feats = [measure(v) for v in (made,target,source)]
