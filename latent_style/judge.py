@@ -108,6 +108,13 @@ LEGEND = dict(        # column -> which is better, what it is
     artfid=('less', '(1 + content) x (1 + frechet)'),
     truth=('more', '0: as wrong as the untouched source, 1: right up to the codec (truth_lo to truth_hi: 95 %)'),
     error=('less', 'distance from the true translation, pixel by pixel'),
+    texture=('more', 'strokes: 0 those of the untouched source, 1 those of the truth through the codec; not by colour'),
+    texture_fine=('more', 'the same, of small strokes'),
+    texture_coarse=('more', 'the same, of large strokes'),
+    texture_ps=('more', 'strokes again, by which edges come together, after Portilla and Simoncelli'),
+    crowd=('more', 'strokes of the results, as a crowd: 0 those of the sources, 1 those of other real target pictures'),
+    crowd_ps=('more', 'the same, by which edges come together (crowd_ps_lo to crowd_ps_hi: 95 %)'),
+    crowd_ps_p=('more', 'share of random mixtures of results and real pictures that are told apart as well'),
     clip_content=('more', 'likeness of a result and its source to CLIP'),
     clip_style=('more', 'likeness of a result and the target domain to CLIP'),
     clip_direction=('more', 'does CLIP see it move from the source domain towards the target domain?'),
@@ -116,7 +123,8 @@ LEGEND = dict(        # column -> which is better, what it is
 
 # %% ../nbs/workshop/judge.ipynb #51f87044
 YARDSTICKS = {        # row -> what it is
-    'identity': 'the sources, untouched', 'codec floor': 'real target pictures after a round trip through the codec',
+    'identity': 'the sources, untouched', 'recolour': 'the sources in the colours of the target pictures, no more',
+    'codec floor': 'real target pictures after a round trip through the codec',
     'truth, codec': 'the true translations after that round trip', 'real': 'other real target pictures'}
 
 def legend(*tables):

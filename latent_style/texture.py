@@ -67,6 +67,7 @@ class Responses(nn.Module):
             out.append(found[:,:,((torch.arange(self.kept)+.5)*found.shape[2]/self.kept).long()])
             y = F.avg_pool2d(y, 2)
         return torch.stack(out, 1)
+    def thinned(self, f): return f[...,2::4]       # enough for averages over a crowd
     def spread(self, *feats): return None
     def apart(self, a, b, spread=None): # features (n,...), features of what is right; what `spread` says
         "Distance at each scale (n,3), in parts of what is right"
@@ -185,6 +186,7 @@ class Correlations(nn.Module):
     sizes = (182,181,181,133,27)        # numbers at each scale
     @torch.no_grad()
     def forward(self, x): return torch.cat([torch.cat(statistics(v), 1) for v in x.split(4)])
+    def thinned(self, f): return f
     def spread(self, *feats): return torch.cat(feats).std(0)+1e-6
     def apart(self, a, b, spread): # features (n,704), features of what is right; unit of each
         "Distance at each scale (n,5)"
@@ -269,6 +271,7 @@ def crowd_of_features(measure,             # `Responses` or `Correlations`
     "See `crowd_texture`"
     if min(len(made), len(target), len(source)) < 4:
         raise ValueError(f'{len(made)}, {len(target)} and {len(source)} pictures: 4 are the least for a crowd')
+    made,target,source = map(measure.thinned, (made,target,source))
     spread,n = measure.spread(target, source),len(target)
     def far(f):
         first,other,own = _halves(n, len(f), draws, paired and len(f) == n, torch.Generator().manual_seed(seed))

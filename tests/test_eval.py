@@ -65,7 +65,8 @@ def test_every_direction(pictures, run):
     for k in ('kid','truth','content','style_probe'): assert abs(cells['photo']['swirl'][k]-one[k]) < 1e-5, k
     with open(pictures/'all/pairs.csv') as f:
         rows = [r for r in csv.DictReader(f) if (r['source'],r['target']) == ('photo','swirl')]
-    assert [r['row'] for r in rows] == ['translated','identity','truth, codec','codec floor','real','real, codec']
+    assert [r['row'] for r in rows] == ['translated','identity','recolour','truth, codec','codec floor','real',
+                                          'real, codec']
     assert float(rows[1]['truth']) == pytest.approx(0, abs=1e-6)
 
 def test_seeds_form_a_group(pictures, run):
