@@ -257,11 +257,12 @@ def texture_of(domain, # of a store
                most=400_000): # cells that are looked at
     "What a domain answers to filters; it is kept in the store's folder"
     n = max(1, min(len(domain), most//(domain.shape[1]*domain.shape[2])))
-    if min(domain.shape[1:])//2 < o.patch:
-        raise ValueError(f'patch={o.patch}: latents of {domain.shape[1]}x{domain.shape[2]} cells, seen at half size '
-                         f'too, are smaller than that. Take patch={max(1, min(domain.shape[1:])//2)}, or w_tex=0')
+    scales = tuple(s for s in (1,2) if min(domain.shape[1:])//s >= o.patch)      # those that small latents have
+    if not scales:
+        raise ValueError(f'patch={o.patch}: latents of {domain.shape[1]}x{domain.shape[2]} cells are smaller. '
+                         f'Take patch={min(domain.shape[1:])}, or w_tex=0')
     rows = torch.linspace(0, len(domain)-1, n).long()
-    scales,few = (1,2),dict(max_samples=o.max_samples, seed=o.seed) if o.max_samples else {}
+    few = dict(max_samples=o.max_samples, seed=o.seed) if o.max_samples else {}
     filters = zero_mean_filters(domain.shape[0], 512, o.patch)
     digest = fingerprint(o.latents['digests'][domain.name], o.gain, o.patch, scales, n, few, stroke)
     file = Path(o.data)/'.statistics'/f'{domain.name}-{digest}.safetensors'
