@@ -21,7 +21,7 @@ from torch import nn
 from .basics import optional
 from .codec import psnr
 from .data import find_pictures, load_picture
-from .texture import crowd_texture, recolour, texture_score, textures   # noqa: F401, some for users
+from .texture import crowd_texture, grey as luma, recolour, texture_score, textures  # noqa: F401
 
 # %% ../nbs/06_eval.ipynb #00000007
 def picture_files(folder):
@@ -108,7 +108,7 @@ def ssim(a, b,           # pictures (n,3,h,w) in [-1,1]
         ):
     "Structural similarity of each picture (n,); 1 = equal"
     a,b = [(x+1)/2 for x in _same(a, b)]
-    if grey: a,b = [(x*x.new_tensor([.299,.587,.114])[:,None,None]).sum(1, keepdim=True) for x in (a,b)]
+    if grey: a,b = luma(a),luma(b)
     w = _window(window).to(a)
     def blur(x): return F.conv2d(F.conv2d(x.flatten(0,1)[:,None], w.view(1,1,1,-1)), w.view(1,1,-1,1))
     mean_a,mean_b = blur(a),blur(b)

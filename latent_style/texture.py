@@ -239,14 +239,14 @@ def textures(made, truth, source, floor, # functions of a measure: its features 
                 texture_coarse=first['coarse'], texture_ps=second['score'])
 
 # %% ../nbs/workshop/texture.ipynb #00000027
-def _halves(n, m, draws, paired, rng):
-    "Weights of random halves: of `n` pictures of the target (draws,n) twice, and of `m` pictures (draws,m)"
-    size = min(n, m)//2
-    def weights(order, total):
-        return torch.zeros(draws, total).scatter_(1, order[:,:size], 1/size)
-    first = torch.rand(draws, n, generator=rng).argsort(1)
-    other = first if paired else torch.rand(draws, m, generator=rng).argsort(1)
-    return weights(first, n),weights(first.flip(1), n),weights(other, m)
+def _halves(n, others, draws, paired, seed):
+    "Weights of random halves of one size: two of `n` pictures of the target, and one of each of the other crowds"
+    size = min(n, *others)//2
+    def order(m, rng): return torch.rand(draws, m, generator=rng).argsort(1)
+    def weights(order): return torch.zeros(order.shape).scatter_(1, order[:,:size], 1/size)
+    first = order(n, torch.Generator().manual_seed(seed))
+    own = [first if paired and m == n else order(m, torch.Generator().manual_seed(seed+2)) for m in others]
+    return [weights(v) for v in (first, first.flip(1), *own)]
 
 def _apart(measure, w, f, v, g, spread):
     "Distances of weighted means, at each scale (draws,scales)"
@@ -272,15 +272,14 @@ def crowd_of_features(measure,             # `Responses` or `Correlations`
     if min(len(made), len(target), len(source)) < 4:
         raise ValueError(f'{len(made)}, {len(target)} and {len(source)} pictures: 4 are the least for a crowd')
     made,target,source = map(measure.thinned, (made,target,source))
-    spread,n = measure.spread(target, source),len(target)
-    def far(f):
-        first,other,own = _halves(n, len(f), draws, paired and len(f) == n, torch.Generator().manual_seed(seed))
-        return [_apart(measure, *pair, other, target, spread).mean(1).double() for pair in ((first,target),(own,f))]
-    (real,apart),(_,start) = far(made),far(source)
+    spread = measure.spread(target, source)
+    first,other,*own = _halves(len(target), (len(made),len(source)), draws, paired, seed)
+    crowds = zip((first,*own), (target,made,source))
+    real,apart,start = (_apart(measure, w, f, other, target, spread).mean(1).double() for w,f in crowds)
     way = start.mean()-real.mean()
     p = _told_apart(measure, made, target, spread, draws, torch.Generator().manual_seed(seed+1))
     error = 1.96*((apart-real)/way).std().item()
-    if way < 3*1.96*(start-real).std()/draws**.5: return dict(crowd=math.nan, lo=math.nan, hi=math.nan, p=p)
+    if way < 1.96*(start-real).std(): return dict(crowd=math.nan, lo=math.nan, hi=math.nan, p=p)
     score = 1-((apart-real).mean()/way).item()
     return dict(crowd=score, lo=score-error, hi=score+error, p=p)
 
