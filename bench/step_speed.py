@@ -79,7 +79,8 @@ def star_learner(size, precision, batch, side, n_domains=5):
     "StarGAN v2; a step without R1, which is taken on every 16th only"
     torch.manual_seed(0)
     nets = stargan.networks(n_domains, **STARGAN[size])
-    w = SimpleNamespace(adv=1., sty=1., cyc=1., id=1., r1=2., r1_every=16, margin=1.5, game='hinge', ds=lambda i: 1.)
+    w = SimpleNamespace(adv=1., sty=1., cyc=1., id=1., r1=2., r1_every=16, margin=1.5, game='hinge', ds=lambda i: 1.,
+                        cells=1, tex=0.)
     y = torch.arange(batch) % n_domains
     b = stargan.Batch(*torch.randn(2, batch, 4, side, side), y, (y+1) % n_domains, *torch.randn(2, batch, 16))
     opts = {k: adam(net, 1e-4, (0.,.99), 1e-4) for k,net in nets.items()}

@@ -9,6 +9,7 @@ __all__ = ['SIGNS', 'spread', 'drift', 'vital_signs', 'diagnose', 'look', 'Healt
 import torch
 
 # %% ../nbs/workshop/health.ipynb #00000003
+from .brushwork import steady
 from .data import generator
 from .grids import turns
 from .learner import Callback, due
@@ -75,7 +76,8 @@ def look(n,        # networks G, F, E
     ref = torch.stack([real[j][i] for j,_,i in plan])
     y = put(torch.tensor([j for j,_,_ in plan]))
     z = put(torch.randn(k, n.F.shared[0].in_features, generator=generator(seed, 0, 'health')))
-    def translated(ss): return torch.stack([n.G(x, s.expand(k,-1)) for s in ss])
+    G = steady(n.G)
+    def translated(ss): return torch.stack([G(x, s.expand(k,-1)) for s in ss])
     by_ref,by_z = translated(n.E(ref, y)),translated(n.F(z, torch.full_like(y, len(real)-1)))
     return vital_signs(x, by_ref, by_z, real, y.tolist())
 

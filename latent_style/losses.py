@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['Adversarial', 'families', 'l1', 'lsgan', 'lsgan_d', 'lsgan_g', 'hinge_d', 'hinge_g', 'nonsat_d', 'nonsat_g',
            'adversarial', 'twice', 'r1', 'lazy', 'diversity', 'zero_mean_filters', 'answers', 'quantiles', 'wanted',
-           'texture', 'domain_quantiles', 'Texture', 'constant_then_linear', 'warmup', 'cosine', 'linear', 'decay']
+           'wanted_of', 'texture', 'domain_quantiles', 'Texture', 'constant_then_linear', 'warmup', 'cosine', 'linear',
+           'decay']
 
 # %% ../nbs/02_losses.ipynb #00000002
 import math
@@ -124,19 +125,35 @@ def quantiles(r, # numbers (...,m)
     return r[...,((torch.arange(n, device=r.device)+.5)*(r.shape[-1]/n)).long()]
 
 # %% ../nbs/02_losses.ipynb #b0000007
+def _order(r):
+    "Columns (n,m) of the answers of each filter, the smallest first"
+    return torch.from_numpy(np.argsort(r.numpy(), -1)) if r.device.type == 'cpu' else r.argsort(-1)
+
 def wanted(r, # answers (n,m) of a crowd
            q):# quantiles (n,k) of their domain
     "What each answer should be: the quantile of its rank (n,m)"
-    order = torch.from_numpy(np.argsort(r.numpy(), -1)) if r.device.type == 'cpu' else r.argsort(-1)
     curve = q[:,((torch.arange(r.shape[1], device=q.device)+.5)*(q.shape[1]/r.shape[1])).long()]
-    return torch.empty_like(r).scatter_(1, order, curve.to(r))
+    return torch.empty_like(r).scatter_(1, _order(r), curve.to(r))
 
+def wanted_of(r, # answers (n,m) of a crowd of several domains
+              q, # quantiles (d,n,k) of all domains
+              y):# domain of each answer (m,)
+    "What each answer should be: the quantile of its rank among those of its own domain (n,m)"
+    d,n,k = q.shape
+    order,own = _order(r + y*(r.max()-r.min())),y.sort()[0]      # domains one after the other, each in its own order
+    count = (y[:,None] == torch.arange(d, device=y.device)).sum(0)
+    place = torch.arange(len(y), device=y.device)-(count.cumsum(0)-count)[own]
+    curve = q.movedim(1, 2).reshape(d*k, n)[own*k + ((place+.5)/count[own]*k).long()]
+    return torch.empty_like(r).scatter_(1, order, curve.T.to(r))
+
+# %% ../nbs/02_losses.ipynb #b00000f7
 def texture(z,          # latents (b,c,h,w)
             filters,    # (n,c,k,k)
             q,          # quantiles of the domain's answers, for each of the scales (n,k)
             scales=(1,2),
             crowd=None, # latents (m,c,h,w) of which `z` are rows; `None`: `z`
-            first=0):   # row of the crowd that is the first one of `z`
+            first=0,    # row of the crowd that is the first one of `z`
+            y=None):    # domains of the crowd (m,), if there are several: `q` is (d,n,k) for each of the scales
     "Sliced Wasserstein distance of the patches of latents to those of a domain: a mean over the rows of `z`"
     loss = 0.
     with torch.autocast(z.device.type, enabled=False):
@@ -144,8 +161,9 @@ def texture(z,          # latents (b,c,h,w)
         for scale,curve in zip(scales, q):
             r = answers(z, filters, scale)
             with torch.no_grad(): every = r if crowd is None else answers(_full(crowd), filters, scale)
-            goal = wanted(every.detach().flatten(1), curve).view_as(every)[:,first:first+len(z)]
-            loss = loss + (r-goal).abs().mean()
+            found,each = every.detach().flatten(1),every.shape[2]
+            goal = wanted(found, curve) if y is None else wanted_of(found, curve, y.repeat_interleave(each))
+            loss = loss + (r-goal.view_as(every)[:,first:first+len(z)]).abs().mean()
     return loss
 
 def domain_quantiles(z,            # latents of a domain (n,c,h,w)
@@ -157,17 +175,18 @@ def domain_quantiles(z,            # latents of a domain (n,c,h,w)
     return torch.stack([torch.cat([of(some, s) for some in filters.split(32)]) for s in scales])
 
 class Texture:
-    "What a domain answers to filters"
-    def __init__(self, filters, q, # (m,c,k,k); their quantiles, see `domain_quantiles`
+    "What a domain answers to filters, or what several do"
+    def __init__(self, filters, q, # (m,c,k,k); quantiles (scales,m,n), see `domain_quantiles`, or (scales,d,m,n)
                  scales=(1,2)):
         self.filters,self.q,self.scales = filters,q,scales
     def to(self, device, dtype=torch.float32):
         self.filters,self.q = self.filters.to(device, dtype),self.q.to(device, dtype)
         return self
     def some(self, n, rng): # how many filters; generator
-        "The loss by a few of the filters: a function (latents, crowd, first) -> scalar"
+        "The loss by a few of the filters: a function (latents, crowd, first, domains) -> scalar"
         j = torch.randperm(len(self.filters), generator=rng)[:n].to(self.q.device)
-        return lambda z, crowd=None, first=0: texture(z, self.filters[j], self.q[:,j], self.scales, crowd, first)
+        filters,q = self.filters[j],self.q[...,j,:]
+        return lambda z, crowd=None, first=0, y=None: texture(z, filters, q, self.scales, crowd, first, y)
 
 # %% ../nbs/02_losses.ipynb #00000027
 def constant_then_linear(i,       # step, counted from 0

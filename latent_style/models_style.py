@@ -86,10 +86,11 @@ class StyledGenerator(nn.Module):
                  n_blocks=6,     # residual blocks
                  norm='in',      # 'in': AdaIN, 'gn': AdaGN
                  residual=False, # x + net(x, s), with a zero-initialised last layer
+                 noise=0,        # channels of noise beside the latent
                 ):
         super().__init__()
-        self.residual = residual
-        self.encoder = nn.Sequential(*_encoder_layer(c, width, norm), *_encoder_layer(width, width, norm))
+        self.residual,self.noise = residual,noise
+        self.encoder = nn.Sequential(*_encoder_layer(c+noise, width, norm), *_encoder_layer(width, width, norm))
         self.res_blocks = nn.ModuleList(StyledBlock(width, n_s, norm) for _ in range(n_blocks))
         last = [nn.Conv2d(width, width//2, 3, padding=1), nn.LeakyReLU(.2), nn.Conv2d(width//2, c, 3, padding=1)]
         self.decoder = nn.Sequential(*last)
@@ -107,8 +108,9 @@ class StyledGenerator(nn.Module):
         return x + h if self.residual else h
 
     def forward(self, x, # (b,c,h,w)
-                s):      # (b,n_s), or (k·b,n_s): k sets of b styles, one after the other
-        h,k = self.encode(x),len(s)//len(x)
+                s,       # (b,n_s), or (k·b,n_s): k sets of b styles, one after the other
+                *noise): # (b,noise,h,w), for generators that take it
+        h,k = self.encode(torch.cat([x, *noise], 1) if noise else x),len(s)//len(x)
         if k > 1: h,x = h.repeat(k,1,1,1),x.repeat(k,1,1,1)
         return self.styled(h, x, s)
 

@@ -14,6 +14,7 @@ import torch
 
 # %% ../nbs/workshop/styled.ipynb #00000004
 from .basics import nearest
+from .brushwork import beside, steady, strokes
 from .data import generator, load_picture, show_grid, to_pil
 from .grids import grid_latents, grid_rows, turns
 from .health import Health
@@ -80,7 +81,7 @@ class Styled(Method):
         x = learn.put(self.gain(o)*pick((j,i) for j,i,_ in plan))
         r = learn.put(self.gain(o)*pick((j,i) for j,_,i in plan))
         ss = n.E(r, learn.put(torch.tensor([j for j,_,_ in plan])))
-        return closed(show_grid(grid_rows(learn.codec, x, r, grid_latents(n.G, x, ss), self.gain(o)), size=1.2))
+        return closed(show_grid(grid_rows(learn.codec, x, r, grid_latents(steady(n.G), x, ss), self.gain(o)), size=1.2))
     def adopt(self, nets, theirs, old, o):
         where = same_domains(o.domains, old.domains)
         for k,net in nets.items(): copy_heads(net, theirs[k].state_dict(), where)
@@ -108,11 +109,13 @@ class StyleTranslator(Translator):
     def __init__(self, nets, codec, domains, gain=1., config=None):
         super().__init__({k: nets[k] for k in 'GFE'}, codec, domains, gain, config)
         self.n,self.means = SimpleNamespace(**self.nets),{}
+        self.noise = getattr(nets['G'], 'noise', 0)
     def to(self, device):
         self.means = {}
         return super().to(device)
     def labels(self, to, n): return torch.full((n,), self.index(to), device=self.device)
-    def generate(self, x, s): return self.n.G(x, s)
+    def beside(self, z, names, seed=0): return beside(z, self.noise, names, seed)
+    def generate(self, x, s, *noise): return self.n.G(x, s, *noise)
     def from_noise(self, to, seed, n):
         first = self.n.F.shared[0]
         z = torch.randn(n, first.in_features, generator=generator(seed, 0, 'style'))
@@ -137,15 +140,19 @@ class StyleTranslator(Translator):
     @torch.no_grad()
     def __call__(self, z,         # latents (b,c,h,w) as the codec gives them
                  to=None,         # name of the domain wanted; `None`: the last one
-                 strength=1.,     # 0: the input, 1: the full translation
-                 style=None,      # (1,n_s) for all or (b,n_s); overrules the next three
-                 seed=0, reference=None, psi=1.):
+                 strength=1.,     # 0: the input, 1: the full translation; networks with noise: stroke by stroke
+                 style=None,      # (1,n_s) for all or (b,n_s); overrules `reference`, `psi` and the style of `seed`
+                 seed=0,          # of the style, and of the hand that paints
+                 reference=None, psi=1.,
+                 beside=None):    # what `beside` gives; `None`: that of `seed`, rows of `z` by their numbers
         "Translated latents; several references are mixed"
         check_strength(strength)
         s = mix(self.style(to, seed, reference, psi)) if style is None else style
-        s = s.to(z).expand(len(z),-1)
-        out = self.generate(self.gain*z, s)/self.gain
-        return out if strength == 1 else z + strength*(out-z)
+        if self.noise and beside is None: beside = self.beside(z, range(len(z)), seed)
+        noise = [beside[:,:self.noise]] if self.noise else []
+        out = self.generate(self.gain*z, s.to(z).expand(len(z),-1), *noise)/self.gain
+        if strength == 1: return out
+        return z + (strokes(beside[:,-1:], strength) if self.noise else strength)*(out-z)
 
 # %% ../nbs/workshop/styled.ipynb #00000017
 def reference_latents(t, pictures,  # a picture, file, tensor (3,h,w) or (k,3,h,w), or a list of such
@@ -172,4 +179,7 @@ def in_style(t,         # translator
     latents = None if reference is None else reference_latents(t, reference)
     s = t.style(to, o['seed'], latents, psi)
     if latents is not None: s = mix(s, weights)
-    return through(t, lambda z: t(z, strength=o['strength'], style=s), pictures, o, to, style=s)
+    if not t.noise: return through(t, lambda z: t(z, strength=o['strength'], style=s), pictures, o, to, style=s)
+    c = t.codec.channels
+    def painted(x): return t(x[:,:c], strength=o['strength'], style=s, beside=x[:,c:])
+    return through(t, painted, pictures, o, to, beside=lambda z, names: t.beside(z, names, o['seed']), style=s)

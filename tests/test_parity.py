@@ -164,7 +164,7 @@ def stargan_case(norm, sn, residual, w_id, plain):
     z,z2 = torch.randn(2, 4, 16, dtype=torch.float64)
     b = stargan.Batch(x, x_ref, torch.tensor([0,1,2,0]), torch.tensor([1,2,0,2]), z, z2)
     w = SimpleNamespace(adv=.9, sty=.7, cyc=1.3, id=w_id, r1=2., r1_every=2, margin=None, game='hinge',
-                        ds=lambda i: .8-.2*i)
+                        ds=lambda i: .8-.2*i, cells=1, tex=0.)
     return nets,book_of(nets, plains, plain),w,b
 
 def middle_of(n, b):

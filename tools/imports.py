@@ -29,6 +29,7 @@ models_style
 models_pixels
 losses flows
 learner pairing
+brushwork
 run
 callbacks
 method
