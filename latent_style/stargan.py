@@ -125,7 +125,7 @@ def g_loss(n, b, s, fake, # networks, `Batch`, its styles and fakes
            w,             # weights: adv, sty, cyc, id, tex, margin; the game; cells that cycle and identity compare
            lam,           # weight of the diversity term in this step
            texture=None): # function `fakes` -> texture term
-    "Loss of G, F and E over both paths, and its terms (Choi et al. 2020, eq. 6)"
+    "Loss of G, F and E over both paths, and its terms (after the full objective of Choi et al. 2020)"
     k,both,y = len(b.x),torch.cat([fake.ref,fake.lat]),b.y_trg.repeat(2)
     g_adv = sum(map(adversarial(w.game).g, n.D(both, y).split(k)))
     sty = sum(map(l1, n.E(both, y).split(k), (s.ref,s.lat)))

@@ -57,7 +57,8 @@ def error(a, b): return ((a-b).norm()/b.norm()).item()
 IN_PARTS = dict(
     cyclegan = [dict(w_id=.5, pool_size=5), dict(w_id=0., adv='hinge', sn=False),
                 dict(w_id=.5, noise=2, cells=2, w_tex=2., patch=3, filters=8)],
-    stargan  = [dict(r1_every=2, lr=.005, lr_f=.5, ds_decay=2.), dict(r1_every=2, adv='nonsat', sn=False, norm='gn')],
+    stargan  = [dict(r1_every=2, lr=.005, lr_f=.5, ds_decay=2.), dict(r1_every=2, adv='nonsat', sn=False, norm='gn'),
+                dict(r1_every=2, noise=2, cells=2, w_tex=2., patch=3, filters=8, ds_decay=2.)],
     pixels   = [dict(order='joint', r1_every=2, ds_margin=.2), dict(order='original', ds_margin=.2)],
     otcfm    = [dict(), dict(mode='direct', clip=1e-3)])
 
@@ -116,16 +117,18 @@ def test_a_bad_part_moves_nobody():
         learn.fit()
         assert [net.w.item() != old for net,old in zip(nets.values(), before)] == [moved]*2
 
-def test_a_preset_means_what_it_meant_when_the_run_began(world, tmp_path):
+@pytest.mark.parametrize('name', ['cyclegan','stargan'])
+def test_a_preset_means_what_it_meant_when_the_run_began(world, tmp_path, name):
     "A run of the time before its preset knew noise, texture and cells goes on as it began"
     then = dict(noise=0, cells=1, w_tex=0., w_id=.2)
-    train(world, 'cyclegan', tmp_path/'run', preset='laptop', n_steps=2, **then)
+    train(world, name, tmp_path/'run', preset='laptop', n_steps=2, **then)
     file = tmp_path/'run/config.json'
     config = json.loads(file.read_text())
     since = {'noise','cells','w_tex','filters','patch','stroke'}
     file.write_text(json.dumps({k: v for k,v in config.items() if k not in since}))
-    learn = train(world, 'cyclegan', tmp_path/'run', preset='laptop', n_steps=2)
+    learn = train(world, name, tmp_path/'run', preset='laptop', n_steps=2)
     assert learn.i == 2 and learn.n.G.noise == 0 and learn.config['w_id'] == .2
+    assert import_module(f'latent_style.{name}').PRESETS['laptop']['noise']
 
 # Compiled, and in half precision
 

@@ -13,7 +13,7 @@ import textbook
 from latent_style import cyclegan, otcfm, pairing, stargan, stargan_pixels as pixels
 from latent_style.kernels import plain_kernels
 from latent_style.learner import Learner, adam
-from latent_style.losses import domain_quantiles, texture as textured, zero_mean_filters
+from latent_style.losses import Texture, domain_quantiles, texture as textured, zero_mean_filters
 from latent_style.models import PatchDiscriminator, ResnetGenerator
 from latent_style.models_pixels import PixelGenerator
 from latent_style.models_style import DomainDiscriminator, StyledGenerator
@@ -205,6 +205,31 @@ def test_stargan_steps(norm, sn, residual, plain):
     for i in range(3): textbook.stargan_step(book, steps.book_opts, b, w, i)
     s = torch.randn(4, 64, dtype=torch.float64)
     agree(**{k: steps.moves(k) for k in 'FED'}, G=steps.changes('G', b.x, s))
+
+@pytest.mark.parametrize('norm,y_trg', [('in',[1,2,0,2]), ('gn',[2,2,2,2])])
+def test_stargan_that_paints(norm, y_trg):
+    "Noise beside the latents, averages in cycle and identity, the texture of the domains that are asked for"
+    torch.manual_seed(0)
+    how = dict(width=32, n_blocks=2, norm=norm, w_map=32, w_enc=16, ndf=16, sn=False, noise=2)
+    nets = {k: net.double() for k,net in stargan.networks(3, **how).items()}
+    for k in 'GFE': drawn(nets[k])
+    plains = lambda: dict(G=textbook.StyledGenerator(4, 64, 32, 2, norm, noise=2),
+                          F=textbook.mapping_network(3, 16, 64, 32, 3, 1), E=textbook.style_encoder(3, 4, 64, 16),
+                          D=textbook.latent_discriminator(3, 4, 16, False))
+    book = book_of(nets, plains, True)
+    x,x_ref = torch.randn(2, 4, 4, 16, 16, dtype=torch.float64)
+    z,noise = torch.randn(2, 4, 16, dtype=torch.float64),torch.randn(4, 6, 16, 16, dtype=torch.float64)
+    b = stargan.Batch(x, x_ref, torch.tensor([0,1,1,0]), torch.tensor(y_trg), *z, noise)
+    w = SimpleNamespace(adv=.9, sty=.7, cyc=1.3, id=.6, tex=3., margin=None, game='hinge', cells=4)
+    filters = zero_mean_filters(4, 6, 3).double()
+    curves = [domain_quantiles(torch.randn(5, 4, 16, 16).double()*(k+1), filters, n=50) for k in range(3)]
+    loss_of = Texture(filters, torch.stack(curves, 1)).some(6, torch.Generator())
+    def texture(fake): return loss_of(stargan.painted(fake)[0], None, 0, b.y_trg.repeat_interleave(3))
+    n = SimpleNamespace(**nets)
+    s = stargan.styles(n, b)
+    loss,_ = stargan.g_loss(n, b, s, stargan.fakes(n, b, s, w, .8), w, .8, texture)
+    want = textbook.painting_stargan_g_loss(book, b, filters, curves, w, .8)
+    agree(loss=(loss, want), networks=(slope(loss, n.G, n.F, n.E), slope(want, book.G, book.F, book.E)))
 
 # Pixel StarGAN v2
 

@@ -116,6 +116,24 @@ def stargan_g_loss(n, b, w, ds):
     identity = l1(n.G(b.x, n.E(b.x, b.y_src)), b.x)
     return paths + w.id*identity - ds*diversity(n.G(b.x, s), n.G(b.x, other), w.margin)
 
+def texture_of_domains(fakes, y, filters, curves):
+    "The texture of all pictures that go to one domain, in the share of that domain"
+    parts = [[fake[y == k] for fake in fakes] for k in range(len(curves))]
+    return sum(len(part[0])/len(y)*texture_loss(torch.cat(part), filters, curves[k])
+               for k,part in enumerate(parts) if len(part[0]))
+
+def painting_stargan_g_loss(n, b, filters, curves, w, ds):
+    "The same with a hand for the pictures and one for each way back, means of cells, and the texture of each domain"
+    to,*hands = b.noise.chunk(3, 1)
+    def far(x): return l1(F.avg_pool2d(x, w.cells), F.avg_pool2d(b.x, w.cells))
+    own,s_ref,s,other = n.E(b.x, b.y_src),n.E(b.x_ref, b.y_trg),n.F(b.z1, b.y_trg),n.F(b.z2, b.y_trg)
+    ref,lat,lat2,same = (n.G(b.x, v, to) for v in (s_ref,s,other,own))
+    loss = w.id*far(same) - ds*diversity(lat, lat2, w.margin)
+    for fake,style,hand in ((ref,s_ref,hands[0]), (lat,s,hands[1])):
+        loss = loss + w.adv*-n.D(fake, b.y_trg).mean() + w.sty*l1(n.E(fake, b.y_trg), style)
+        loss = loss + w.cyc*far(n.G(fake, own, hand))
+    return loss + w.tex*texture_of_domains((ref,lat,lat2), b.y_trg, filters, curves)
+
 def stargan_step(n, opts, b, w, i):
     "The discriminator, then the others together"
     descend(stargan_d_loss(n, b, w, w.r1_every if i % w.r1_every == 0 else 0), opts, ('D',))
@@ -253,18 +271,18 @@ class StyledBlock(nn.Module):
 
 class StyledGenerator(nn.Module):
     "Generator of latents, which keeps their size"
-    def __init__(self, c, n_s, width, n_blocks, kind='in', residual=False):
+    def __init__(self, c, n_s, width, n_blocks, kind='in', residual=False, noise=0):
         super().__init__()
         def layer(c_in):
             return [nn.Conv2d(c_in, width, 3, padding=1), norm_of(kind, width, affine=True), nn.LeakyReLU(.2)]
-        self.before = nn.Sequential(*layer(c), *layer(width))
+        self.before = nn.Sequential(*layer(c+noise), *layer(width))
         self.blocks = nn.ModuleList(StyledBlock(width, n_s, kind) for _ in range(n_blocks))
         self.after = nn.Sequential(nn.Conv2d(width, width//2, 3, padding=1), nn.LeakyReLU(.2),
                                    nn.Conv2d(width//2, c, 3, padding=1))
         self.residual = residual
 
-    def forward(self, x, s):
-        h = self.before(x)
+    def forward(self, x, s, *noise):
+        h = self.before(torch.cat([x, *noise], 1))
         for block in self.blocks: h = block(h, s)
         return self.after(h) + (x if self.residual else 0)
 
