@@ -7,7 +7,8 @@
 
 WORLD holds the pictures in train/ and test/ and their latents in latents/, see `paint_folder`, `encode_folder`. RUN is
 the folder of the run, which goes on where it stopped; what was measured is kept beside it, as RUN.json and two sheets,
-RUN.png and RUN-styles.png. The network for the distances is read from the folder --squeeze; without it they are left out."""
+RUN.png and RUN-styles.png. SqueezeNet, for the distances, is read from the folder --squeeze; without it they are left
+out."""
 import argparse, ast, json, os, time
 for name,value in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1').items():
     os.environ.setdefault(name, value)
@@ -74,8 +75,8 @@ def pairs_table(t, x, z, floors, kinds):
             made = through(t, z[a], styles_of(t, z, b, kind))
             found = textures(lambda m: m(made), known[b,'real'], known[a,'real'], known[b,'floor'], made.shape[2])
             score = truth_score(made, x[b], x[a], floors[b], n_boot=2)['score']
-            rows.append(dict(pair=f'{a} {b}', style=kind, truth=score, **{k: v for k,v in found.items() if '_' not in k},
-                             ps=found['texture_ps']))
+            rows.append(dict(pair=f'{a} {b}', style=kind, truth=score, texture=found['texture'],
+                             fine=found['texture_fine'], coarse=found['texture_coarse'], ps=found['texture_ps']))
     return rows
 
 def ten_styles(t, z, to, contents=4, n=10):

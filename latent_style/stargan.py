@@ -22,6 +22,7 @@ from .learner import Made, parts_of, turn
 from .losses import adversarial, diversity, l1, lazy, r1, twice
 from .method import run_training, takes, training, translating, translator_of
 from .models import frozen
+from .models_pixels import init_he_
 from .models_style import DomainDiscriminator, MappingNetwork, StyledGenerator, StyleEncoder
 from .styled import Styled, StyleTranslator, in_style, two_noises, weights_of
 
@@ -39,12 +40,15 @@ def networks(n_domains,
              ndf=64,         # width of the discriminator's first layer
              sn=True,        # spectral norm in the discriminator
              noise=0,        # channels of noise beside the latents, for the generator
+             he=False,       # F and E begin with He's normal distribution: styles of size 1 instead of a tenth
             ):
     "Generator G, mapping network F, style encoder E, discriminator D"
-    return dict(G=StyledGenerator(c, n_s, width, n_blocks, norm, residual, noise),
+    nets = dict(G=StyledGenerator(c, n_s, width, n_blocks, norm, residual, noise),
                 F=MappingNetwork(n_domains, n_z, n_s, w_map),
                 E=StyleEncoder(n_domains, c, n_s, w_enc),
                 D=DomainDiscriminator(n_domains, c, ndf, sn))
+    for k in 'FE'*he: init_he_(nets[k])
+    return nets
 
 # %% ../nbs/04_stargan_v2.ipynb #00000010
 Batch = namedtuple('Batch', 'x x_ref y_src y_trg z1 z2 noise', defaults=[None])
@@ -224,7 +228,8 @@ class StarGAN(Styled):
     panels = [['d_loss'], ['d_real','d_fake'], ['r1'], ['g_adv'], ['sty'], ['ds','lambda_ds'], ['cyc','id'], ['tex'],
               ['g_loss'],              ['h_style','h_noise','h_change'], ['h_drift','h_lead'], ['lr_G','lr_D','lr_F']]
     bar = ('d_loss','g_adv','sty','cyc')
-    def networks(self, o, channels): return networks(len(o.domains), channels, **{k: getattr(o, k) for k in SHAPE})
+    def networks(self, o, channels): 
+        return networks(len(o.domains), channels, he=o.he, **{k: getattr(o, k) for k in SHAPE})
     def batches(self, o, data): return batches(data, o.batch, o.seed, o.gain, o.n_z, o.noise)
     def step(self, o):
         w = weights_of(o, adv=o.w_adv, id=o.w_id, tex=o.w_tex, game=o.adv, cells=o.cells)
@@ -275,6 +280,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           w_enc=128,              # width of the style encoder's first layer
           ndf=64,                 # width of the discriminator's first layer
           sn=True,                # spectral norm in the discriminator
+          he=False,               # mapping network and style encoder begin with He's distribution: styles of size 1
           n_samples=5,            # contents and references of a sample grid: each of five domains once
           health_every=500,       # steps between two looks at the vital signs; 0: never
           **kwargs):
