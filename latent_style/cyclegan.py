@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 # %% ../nbs/03_cyclegan.ipynb #00000004
 from .data import generator, show_grid
+from .gather import sent
 from .identity import kept
 from .store import past_places, unpaired_plan
 from .learner import Callback, adam, parts_of, turn
@@ -113,7 +114,7 @@ def replay(pool,   # (size,c,h,w), see `empty_pool`; changed in place
     slot,free = _slots(len(pool), len(fresh), seen, rng)
     swap = (torch.rand(len(fresh), generator=rng) < prob).view(-1,1,1,1)
     fill = (torch.arange(len(fresh)) < free).view(-1,1,1,1)
-    slot,swap,fill = (x.to(pool.device) for x in (slot,swap,fill))
+    slot,swap,fill = (sent(x, pool.device) for x in (slot,swap,fill))
     old = pool[slot]
     pool[slot] = torch.where((fill | swap) & _finite(fresh), fresh, old).to(pool.dtype)
     return torch.where(swap & ~fill & _finite(old), old, fresh)

@@ -21,6 +21,7 @@ from fastcore.basics import patch
 
 # %% ../nbs/02a_learner.ipynb #00000004
 from .data import generator
+from .gather import sent
 from .kernels import computes_bf16, keep_pages
 
 # %% ../nbs/02a_learner.ipynb #00000007
@@ -210,7 +211,7 @@ class Learner:
 
     def put(self, x):
         "A tensor on the learner's device, floats in the precision of its networks"
-        return x.to(self.device, self.dtype if x.is_floating_point() else x.dtype, non_blocking=True)
+        return sent(x, self.device, self.dtype if x.is_floating_point() else x.dtype)
 
 # %% ../nbs/02a_learner.ipynb #44e34c33
 @patch

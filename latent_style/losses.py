@@ -13,6 +13,7 @@ from collections import namedtuple
 import numpy as np
 import torch, torch.nn.functional as F
 from .basics import nearest
+from .gather import sent
 from .kernels import plain_kernels
 
 # %% ../nbs/02_losses.ipynb #00000006
@@ -166,7 +167,7 @@ class Texture:
         return self
     def some(self, n, rng): # how many filters; generator
         "The loss by a few of the filters: a function (latents, crowd, first) -> scalar"
-        j = torch.randperm(len(self.filters), generator=rng)[:n].to(self.q.device)
+        j = sent(torch.randperm(len(self.filters), generator=rng)[:n], self.q.device)
         return lambda z, crowd=None, first=0: texture(z, self.filters[j], self.q[:,j], self.scales, crowd, first)
 
 # %% ../nbs/02_losses.ipynb #00000027
