@@ -62,8 +62,9 @@ browser: $(VENV)/.dev ## look at pages and films in a real browser (needs Chromi
 torture: $(VENV)/.dev ## the long and hostile tests: killed processes, full disks, very many files
 	$(call marked,torture)
 
-gpu: $(VENV)/.dev ## the tests that need a CUDA device
+gpu: $(VENV)/.dev ## the tests that need a GPU, and a table of what a training step takes there
 	$(call marked,gpu)
+	@$(BIN)/python bench/step_speed.py --device gpu
 
 lab: $(VENV)/.dev ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab nbs

@@ -5,6 +5,7 @@
     python bench/step_speed.py --presets separable stargan:laptop          these only
     python bench/step_speed.py --presets otcfm:288x15@64 pixels:joint@128  with a side of latents, of pictures
     python bench/step_speed.py --presets stargan:6blocks --precisions bf16 --steps-only
+    python bench/step_speed.py --device cuda                               presets on a GPU, see gpu_table.py
 
 The unit is one dense 3x3 convolution, forward and backward: batch 8, 256 channels, 32x32, fp32. Everything is measured
 turn by turn in one process, so that what else the machine does hits all alike. With `--reference` (a folder that holds
@@ -23,7 +24,7 @@ import torch
 from latent_style import cyclegan, otcfm, stargan
 from latent_style.callbacks import Recorder
 from latent_style.kernels import computes_bf16, keep_pages, plain_kernels
-from latent_style.learner import EMA, Learner, adam
+from latent_style.learner import EMA, Learner, adam, best_device, find_device
 from latent_style.pairing import batches as flow_batches
 from latent_style.stargan_pixels import ORDERS, PixelBatch, networks as pixel_networks
 
@@ -226,17 +227,28 @@ def processor():
 def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--reference', type=Path, help='folder with objectives.py')
-    p.add_argument('--reps', type=int, default=5, help='runs of each, the median counts')
-    p.add_argument('--presets', nargs='+', default=ALL, help=' '.join(ALL), metavar='NAME')
+    p.add_argument('--reps', type=int, help='runs of each: 5, of which the median counts; on a GPU 16')
+    p.add_argument('--presets', nargs='+', help=' '.join(ALL), metavar='NAME')
     p.add_argument('--batch', type=int, default=8, help='of latents')
     p.add_argument('--threads', type=int, default=2)
     p.add_argument('--precisions', nargs='+', default=['fp32','bf16'], metavar='NAME')
     p.add_argument('--steps-only', action='store_true', help='leave out the calls of a generator')
     p.add_argument('--no-plain', action='store_true', help="leave out the textbook on PyTorch's own layers")
+    p.add_argument('--device', default='cpu', help="'cpu'; 'cuda' or 'mps'; 'gpu': whichever there is, if any")
+    p.add_argument('--compiled', nargs='*', default=[], metavar='NAME', help='on a GPU: presets that are compiled too')
     return p.parse_args()
+
+def on_gpu(o):
+    "The table for a GPU, where there is one"
+    import gpu_table
+    device = best_device() if o.device == 'gpu' else find_device(o.device)
+    if device.type == 'cpu': return print('No GPU here: its table was not made.')
+    gpu_table.table(device, o.presets or gpu_table.PRESETS, o.precisions, o.compiled, o.reps or 16)
 
 def main():
     o = options()
+    if o.device != 'cpu': return on_gpu(o)
+    o.reps,o.presets = o.reps or 5,o.presets or ALL
     torch.set_num_threads(o.threads)
     keep_pages()
     ref = objectives(o.reference) if o.reference else None

@@ -16,6 +16,7 @@ import torch
 # %% ../nbs/03_cyclegan.ipynb #00000004
 from .brushwork import Textures, cells, hands, larger, noise_of, order, strokes, texture_of
 from .data import show_grid
+from .gather import sent
 from .store import past_places, unpaired_plan
 from .learner import Callback, adam, parts_of, turn
 from .losses import adversarial, constant_then_linear, l1
@@ -103,10 +104,11 @@ def replay(pool,   # (size,c,h,w), see `empty_pool`; changed in place
     slot,free = _slots(len(pool), len(fresh), seen, rng)
     swap = (torch.rand(len(fresh), generator=rng) < prob).view(-1,1,1,1)
     fill = (torch.arange(len(fresh)) < free).view(-1,1,1,1)
-    slot,swap,fill = (x.to(pool.device) for x in (slot,swap,fill))
+    slot,swap,fill = (sent(x, pool.device) for x in (slot,swap,fill))
     old = pool[slot]
+    drawn = torch.where(swap & ~fill & _finite(old), old, fresh)
     pool[slot] = torch.where((fill | swap) & _finite(fresh), fresh, old).to(pool.dtype)
-    return torch.where(swap & ~fill & _finite(old), old, fresh)
+    return drawn
 
 # %% ../nbs/03_cyclegan.ipynb #b00001f6
 class Crowd:
@@ -118,19 +120,19 @@ class Crowd:
         self.first = {id(part): learn.rank*ends[-1]+k for part,k in zip(parts, ends)}
         draw = lambda k: learn.texture[k].some(learn.texture_filters, learn.rng(f'texture {k}'))
         self.losses = [draw(k) for k in learn.texture]
-        if self.parts > 1: self.gather([self.fakes(part) for part in parts])
+        if self.parts > 1: self.gather(lambda: [self.fakes(part) for part in parts])
     @torch.no_grad()
     def fakes(self, part):
         n,(a,b,*noise) = self.learn.n,part
         to = [e.chunk(3, 1)[:1] for e in noise] or [(),()]
         return n.F(b, *to[1]),n.G(a, *to[0])
-    def gather(self, fakes): # pairs, one a part
-        pairs = torch.cat([torch.cat(pair, 1).detach() for pair in fakes])
-        self.every = self.learn.acc.gather(pairs).chunk(2, 1)
+    def gather(self, fakes): # function that gives pairs, one a part
+        def gathered(): return self.learn.acc.gather(torch.cat([torch.cat(pair, 1).detach() for pair in fakes()]))
+        self.every = self.learn.done.once('crowd', gathered).chunk(2, 1)
     def term(self, part):
         "The texture term of a part: a function (fake_a, fake_b) -> scalar"
         def texture(*fakes):
-            if self.every is None and self.learn.world > 1: self.gather([fakes])
+            if self.every is None and self.learn.world > 1: self.gather(lambda: [fakes])
             every = self.every or [None]*2
             return sum(loss(x, crowd, self.first[id(part)]) for loss,x,crowd in zip(self.losses, fakes, every))
         return texture
@@ -140,9 +142,11 @@ def _from_history(learn, key, fresh, w):
     "Swap this process's fakes with the pool under `key`, which all processes keep alike"
     pool = learn.state.get(key)
     if pool is None: return fresh
-    every,b = learn.acc.gather(fresh),len(fresh)
-    old = replay(pool, every, learn.i*len(every), w.pool_prob, learn.rng(key))
-    return old[learn.rank*b:(learn.rank+1)*b]
+    def swapped():
+        every,b = learn.acc.gather(fresh),len(fresh)
+        old = replay(pool, every, learn.i*len(every), w.pool_prob, learn.rng(key))
+        return old[learn.rank*b:(learn.rank+1)*b]
+    return learn.done.once(key, swapped)
 
 def step(learn,   # learner with the four networks
          batch,   # (a, b), and for generators with noise that of a and that of b

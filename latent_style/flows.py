@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 # %% ../nbs/05_flows.ipynb #00000004
 from .basics import nearest, optional
+from .gather import sent
 
 # %% ../nbs/05_flows.ipynb #00000008
 def path_point(x0, x1, # samples of the two ends (b,...)
@@ -66,7 +67,7 @@ def sinkhorn(cost,      # (n,m) squared distances
 def sample_plan(plan,          # (n,m)
                 generator=None):
     "A column for every row, drawn from the row of the plan, without a sync"
-    u = torch.rand(len(plan), 1, generator=generator).to(plan.device)
+    u = sent(torch.rand(len(plan), 1, generator=generator), plan.device)
     reached = plan.cumsum(1)
     column = torch.searchsorted((reached/reached[:,-1:]).contiguous(), u)
     return column.clamp(max=plan.shape[1]-1)[:,0]
@@ -84,10 +85,10 @@ def paired(x0, x1, cell, # starts, ends, and the cell (n,) within which each row
     check_coupling(coupling)
     if coupling == 'independent': return x0
     cost = cost_matrix(x1, x0, pool)
-    if coupling == 'exact': return x0[exact(cost, cell, cell).to(x0.device)]
-    cell = cell.to(cost.device)
+    if coupling == 'exact': return x0[sent(exact(cost, cell, cell), x0.device)]
+    cell = sent(cell, cost.device)
     plan = sinkhorn(cost.masked_fill(cell[:,None] != cell, float('inf')))
-    return x0[sample_plan(plan, generator).to(x0.device)]
+    return x0[sample_plan(plan, generator)]
 
 # %% ../nbs/05_flows.ipynb #00000016
 def time_grid(n,           # steps

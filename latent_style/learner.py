@@ -21,7 +21,9 @@ from fastcore.basics import patch
 
 # %% ../nbs/02a_learner.ipynb #00000004
 from .data import generator
+from .gather import sent
 from .kernels import computes_bf16, keep_pages
+from .shortage import Done, attempted
 
 # %% ../nbs/02a_learner.ipynb #00000007
 def adam(net,              # network, or an iterable of parameters
@@ -181,7 +183,7 @@ class Learner:
         self.n,self.ema,self.opts = SimpleNamespace(**nets),SimpleNamespace(),opts
         self.step,self.batch,self.n_steps,self.seed,self.config = step,batch,n_steps,seed,config or {}
         self.batch_size,self.trackers,self.max_bad = batch_size,trackers,max_bad
-        self.micro_batch = micro_batch
+        self.micro_batch,self.done = micro_batch,Done()
         self.i,self.stop,self.scalars,self.row,self.metrics,self.row_due = 0,False,{},{},{},False
         self._settle(precision)
         for net in nets.values(): net.to(self.device, self.dtype).train()
@@ -210,7 +212,7 @@ class Learner:
 
     def put(self, x):
         "A tensor on the learner's device, floats in the precision of its networks"
-        return x.to(self.device, self.dtype if x.is_floating_point() else x.dtype, non_blocking=True)
+        return sent(x, self.device, self.dtype if x.is_floating_point() else x.dtype)
 
 # %% ../nbs/02a_learner.ipynb #44e34c33
 @patch
@@ -254,9 +256,18 @@ def update(self:Learner,
     norm = torch.stack(torch._foreach_norm(grads)).norm()
     bad = self.state['bad'] = torch.maximum(self.state['bad'], (~norm.isfinite()).float())
     if clip: torch._foreach_mul_(grads, (clip/(norm+1e-12)).clamp(max=1.))
+    for k in names: _reserve(self.opts[k])
     for k in names: self._move(self.opts[k], bad)
+    self.done.updates += 1
     torch.clear_autocast_cache()        # it holds copies of the old weights
     return norm
+
+def _reserve(opt):
+    "Memory for what a fused optimizer remembers, before any of them moves: all of them do, or the step is repeated"
+    params = [p for g in opt.param_groups for p in g['params']]
+    if len(opt.state) == len(params) or not opt.defaults.get('fused'): return
+    opt.found_inf = torch.ones((), device=params[0].device)
+    opt.step()                          # it begins to remember, and is told to skip
 
 @patch
 def _move(self:Learner, opt, bad):
@@ -282,16 +293,39 @@ def _joined(outs, shares):
     return {k: join([out[k] for out in outs]) for k in outs[0]}
 
 # %% ../nbs/02a_learner.ipynb #16fbd146
-def _losses(learn, loss_of, parts, shares, names, outs):
-    "The share of each part in the loss, one after the other; what else `loss_of` returns goes to `outs`"
+def _buffers(learn, names):
+    "A function that gives the networks the buffers back that they have now"
     buffers = [v for k in names for v in getattr(learn.n, k).buffers()]
     before = [v.clone() for v in buffers]
-    def share_of(part, share):
+    def put_back():
         for v,old in zip(buffers, before): v.copy_(old)
+    return put_back
+
+def _losses(learn, loss_of, parts, put_back, whole):
+    "The share of each part in the loss, one after the other; what else `loss_of` returns, put together, goes to `whole`"
+    rows,outs = [len(part[0]) for part in parts],[]
+    shares = [n/sum(rows) for n in rows]
+    def share_of(part, share):
+        put_back()
         with learn.amp(): loss,out = loss_of(part)
         outs.append({k: v.detach() for k,v in out.items()})
         return share*loss
     yield from map(share_of, parts, shares)
+    whole.update(_joined(outs, shares))             # before anything moves: it takes memory
+
+# %% ../nbs/02a_learner.ipynb #5e270021
+def _taken(learn, loss_of, parts, names, clip):
+    "A turn as it is taken, without a memory of turns"
+    put_back,whole,how = _buffers(learn, names),{},dict(clip=clip) if clip else {}
+    try:
+        if len(parts) == 1:
+            loss,out = loss_of(parts[0])
+            whole.update((k, v.detach()) for k,v in out.items())
+        else: loss = _losses(learn, loss_of, parts, put_back, whole)
+        return whole,learn.update(loss, *names, **how)
+    except RuntimeError:
+        put_back()                                  # the turn may be taken again
+        raise
 
 def turn(learn,
          loss_of, # function of a part: its loss, a mean over its rows; and a dict: more means, and tensors with rows
@@ -300,15 +334,9 @@ def turn(learn,
          clip=None,    # largest norm of all their gradients together
          exact=False): # without TF32
     "One turn of a step: the dict that `loss_of` returns for the whole batch, and the norm of the gradient"
-    how = dict(clip=clip) if clip else {}
     with arithmetic(tf32=False) if exact else nullcontext():
-        if len(parts) == 1:
-            loss,out = loss_of(parts[0])
-            return {k: v.detach() for k,v in out.items()},learn.update(loss, *names, **how)
-        rows,outs = [len(part[0]) for part in parts],[]
-        shares = [n/sum(rows) for n in rows]
-        norm = learn.update(_losses(learn, loss_of, parts, shares, names, outs), *names, **how)
-    return _joined(outs, shares),norm
+        out,norm = learn.done.next_turn(lambda: _taken(learn, loss_of, parts, names, clip))
+    return dict(out),norm
 
 # %% ../nbs/02a_learner.ipynb #dace11a9
 class Made:
@@ -350,7 +378,7 @@ def one_step(self:Learner):
     "Fetch, step, count"
     self('before_step')
     self.state['bad'] = torch.zeros((), device=self.device)
-    with self.amp(): self.scalars = self.step(self, self.batch(self))
+    with self.amp(): self.scalars = attempted(self, self.batch(self))
     bad = self.state['bad']
     self.state['bad_total'] = self.state['bad_total'] + bad
     self.state['bad_run'] = (self.state['bad_run'] + bad)*bad

@@ -14,6 +14,7 @@ from collections import namedtuple
 import numpy as np
 import torch, torch.nn.functional as F
 from .basics import nearest
+from .gather import sent
 from .kernels import plain_kernels
 
 # %% ../nbs/02_losses.ipynb #00000006
@@ -184,7 +185,7 @@ class Texture:
         return self
     def some(self, n, rng): # how many filters; generator
         "The loss by a few of the filters: a function (latents, crowd, first, domains) -> scalar"
-        j = torch.randperm(len(self.filters), generator=rng)[:n].to(self.q.device)
+        j = sent(torch.randperm(len(self.filters), generator=rng)[:n], self.q.device)
         filters,q = self.filters[j],self.q[...,j,:]
         return lambda z, crowd=None, first=0, y=None: texture(z, filters, q, self.scales, crowd, first, y)
 

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 # %% ../nbs/workshop/pairing.ipynb #00000004
 from .basics import nearest
 from .data import generator
+from .gather import sent
 from .store import rank_rows, unpaired_plan
 from .flows import check_coupling, paired, sample_times
 
@@ -56,7 +57,7 @@ def draw_buffer(store, n, kind, # latents; rows of the buffer; 'noise' or 'direc
         for d,size in enumerate(store.sizes): rows[y == d] = _deal(int((y == d).sum()), size, rng)
         return gain*(store.take(y, rows) if whole else store.take(y, rows, side, rng))
     x1 = pick(target)
-    if kind == 'noise': return torch.randn(x1.shape, generator=rng).to(x1),x1,target,target
+    if kind == 'noise': return sent(torch.randn(x1.shape, generator=rng), x1.device, x1.dtype),x1,target,target
     source = (target+1+(i//N) % (N-1)) % N
     return pick(source),x1,target,source*N+target
 
@@ -78,7 +79,7 @@ def buffers(store, rows, kind, coupling, pool, seed, gain, crop):
         x0,x1,y,cell = draw_buffer(store, rows, kind, rng, gain, crop)
         x0 = paired(x0, x1, cell, coupling, pool, rng)
         mix = torch.randperm(rows, generator=rng)
-        return [v[mix.to(v.device)] for v in (x0, x1, *flow_labels(y, kind, len(store)))]
+        return [v[sent(mix, v.device)] for v in (x0, x1, *flow_labels(y, kind, len(store)))]
     return Ahead(make)
 
 def finish(learn, rows, time, drop):

@@ -27,7 +27,7 @@ translation
 models
 models_style
 models_pixels
-losses flows
+losses flows shortage
 learner pairing
 brushwork
 run
