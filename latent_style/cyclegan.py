@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'ABOUT', 'SHAPE', 'METHOD', 'networks', 'cells', 'g_loss', 'd_loss', 'empty_pool', 'replay', 'Crowd',
-           'step', 'larger', 'batches', 'noise_of', 'Pools', 'Textures', 'hands', 'grid_pictures', 'texture_of',
-           'two_of', 'CycleGAN', 'train', 'order', 'strokes', 'CycleTranslator', 'translate']
+           'step', 'larger', 'batches', 'noise_of', 'Pools', 'Textures', 'grid_pictures', 'texture_of', 'two_of',
+           'CycleGAN', 'train', 'order', 'strokes', 'CycleTranslator', 'translate']
 
 # %% ../nbs/03_cyclegan.ipynb #00000002
 from itertools import accumulate
@@ -26,7 +26,7 @@ from .losses import (Texture, adversarial, constant_then_linear, domain_quantile
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, open_data, run_training,
     takes, through, training, translating, translator_of)
 from .models import PatchDiscriminator, ResnetGenerator, frozen
-from .translation import fingerprint
+from .translation import fingerprint, hands
 
 # %% ../nbs/03_cyclegan.ipynb #0000000a
 def networks(c=4,              # channels of the latents
@@ -234,14 +234,6 @@ class Textures(Callback):
         learn.texture_filters = self.n
 
 # %% ../nbs/03_cyclegan.ipynb #0000001c
-def hands(x,      # latents (b,c,h,w)
-          k,      # channels of noise
-          seed,
-          names): # of the pictures, or their numbers
-    "Noise (b,k,h,w) to paint with, for each picture a function of seed and name"
-    draw = lambda name: torch.randn(k, *x.shape[2:], generator=generator(seed, 0, f'hand {name}'))
-    return torch.stack([draw(name) for name in names]).to(x)
-
 def grid_pictures(G, F, codec, a, b, gain=1.):
     "Rows A, G(A), B, F(B) as pictures; `a`, `b` latents of the codec"
     def painted(net, x):
