@@ -28,7 +28,7 @@ from .method import (Method, Translator as BaseTranslator, check_strength, close
 from .models_style import IsoNext
 from .pairing import (KINDS, batches, check_mode, check_pairs_name, flow_labels, mode_of, pair_batches,
     read_pairs, write_pairs)
-from .repaint import beneath, excess, kept, over, quiet, quiet_in, time_back
+from .repaint import BACK, beneath, excess, kept, over, quiet, quiet_in, time_back
 
 # %% ../nbs/05_otcfm.ipynb #00000009
 def networks(n_domains,
@@ -63,9 +63,7 @@ def guided(V, y, null,       # network; labels (b,) and the labels of no label (
 
 # %% ../nbs/05_otcfm.ipynb #00000017
 def cfm_loss(V, b): # velocity, `Batch`
-    """Conditional flow matching on straight paths: mean over the numbers of each row (b,)
-
-    Lipman et al. 2022; Tong et al. 2023, eq. 16"""
+    "Conditional flow matching on straight paths: mean over the numbers of each row (b,) (Tong et al. 2023)"
     xt,u = path_point(b.x0, b.x1, b.t)
     return (V(xt, b.t, b.y)-u).square().flatten(1).mean(1)
 
