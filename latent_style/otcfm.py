@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['WAYS', 'KNOWS_NO_NOISE', 'PRESETS', 'ABOUT', 'SHAPE', 'METHOD', 'networks', 'guided', 'cfm_loss', 'step',
-           'by_inversion', 'directly', 'quiet_of', 'back_for', 'painted_over', 'inverted', 'Painter', 'FlowTranslator',
-           'new_latents', 'check_how', 'mode_for', 'source_of', 'clamped', 'OTCFM', 'train', 'translate', 'generate',
-           'sample_grid', 'make_pairs']
+           'by_inversion', 'directly', 'amounts_of', 'back_for', 'painted_over', 'inverted', 'Painter',
+           'FlowTranslator', 'new_latents', 'check_how', 'mode_for', 'source_of', 'clamped', 'OTCFM', 'train',
+           'translate', 'generate', 'sample_grid', 'make_pairs']
 
 # %% ../nbs/05_otcfm.ipynb #00000002
 import math, warnings
@@ -28,7 +28,7 @@ from .method import (Method, Translator as BaseTranslator, check_strength, close
 from .models_style import IsoNext
 from .pairing import (KINDS, batches, check_mode, check_pairs_name, flow_labels, mode_of, pair_batches,
     read_pairs, write_pairs)
-from .repaint import BACK, beneath, excess, kept, over, quiet, quiet_in, time_back
+from .repaint import BACK, amounts, amounts_in, beneath, over, share_of, time_back
 
 # %% ../nbs/05_otcfm.ipynb #00000009
 def networks(n_domains,
@@ -91,19 +91,19 @@ def directly(V, x, y_trg, steps=4, method='midpoint', strength=1., **guide):
     return solve(guided(V, *y_trg, **guide), x, time_grid(n, 0., strength), method)
 
 # %% ../nbs/05_otcfm.ipynb #4e9b0001
-def quiet_of(t, i):
-    "How much detail the quiet places of domain number `i` hold; `None` for runs that do not know it"
-    return t.config.get('quiet', {}).get(t.domains[i])
+def amounts_of(t, i):
+    "How much detail domain number `i` has, see `amounts`; `None` for runs that do not know it"
+    return t.config.get('amounts', {}).get(t.domains[i])
 
 def back_for(t, i, j=None): # translator, number of the target, and of the source where it is known
     "Time to which a picture is set back on its way to domain number `i`"
     sources = [k for k in range(len(t.domains)) if k != i] if j in (None,i) else [j]
-    return time_back(quiet_of(t, i), [quiet_of(t, k) for k in sources])
+    return time_back(amounts_of(t, i), [amounts_of(t, k) for k in sources])
 
 def painted_over(t, z, y, i, beside, strength, back, average, detail, steps, method, guide):
     "`y`, what became of the latents `z` on the way to domain number `i`, painted over; `y` is times the gain"
-    noise,calm = beside[:,:-1],beside[:,-1:].mean((2,3), keepdim=True)
-    if detail is None: detail = kept(z, excess(calm, quiet_of(t, i)))
+    noise,theirs = beside[:,:-2],beside[:,-2:].mean((2,3))
+    if detail is None: detail = share_of(z, theirs, amounts_of(t, i))
     v = guided(t.velocity, *t.labels(i, 'noise', len(z)), **guide)
     return over(v, beneath(t.gain*z, y, average, detail), noise, 1-strength*(1-back), steps, method)
 
@@ -127,7 +127,7 @@ class Painter(BaseTranslator):
     def to(self, device):
         self.precision = settled(self.precision, torch.device(device))
         return super().to(device)
-    def identity(self): return *super().identity(),self.precision,*self.config.get('quiet', {}).items()
+    def identity(self): return *super().identity(),self.precision,*self.config.get('amounts', {}).items()
     def velocity(self, x, t, y):
         "V in the precision asked for; counts the rows that went through it"
         self.rows += len(x)
@@ -138,16 +138,16 @@ class Painter(BaseTranslator):
         return (null if i is None else y),null
     def sample(self, to=None, n=4, seed=0, **how): return new_latents(self, to, n, seed, **how)
     def beside(self, z, names, seed=0):
-        "What painting takes beside latents: the hand, and how much detail the quiet places of the whole picture hold"
-        calm = quiet(z)[:,None,None,None].expand(-1, 1, *z.shape[2:])
-        return torch.cat([hands(z, z.shape[1], seed, names, 'paint'), calm.to(z)], 1)
+        "What painting takes beside latents: the hand, and how much detail the whole picture has"
+        theirs = amounts(z)[:,:,None,None].expand(-1, -1, *z.shape[2:])
+        return torch.cat([hands(z, z.shape[1], seed, names, 'paint'), theirs.to(z)], 1)
     @torch.no_grad()
     def finish(self, z, y,    # latents (b,c,h,w): sources, and their translations by any method
                to=None,       # name of the domain wanted; `None`: the last one
                strength=1.,   # 0: `y` as it is, 1: painted over
                back=.8,       # time to which it is set back, 0 (noise) to 1 (not at all)
                average=4,     # side in cells of the means that count as colour and stay
-               detail=0.,     # share of the source's detail, 0 to 1; `None`: see `detail_for`
+               detail=0.,     # share of the source's detail, 0 to 1; `None`: see `share_of`
                seed=0,        # of the hand that paints
                beside=None,   # what `beside` gives; `None`: that of `seed`, rows by their numbers
                steps=3, method='midpoint', guidance=1.5):
@@ -269,10 +269,10 @@ SHAPE = 'dim n_blocks k n_s shared'.split()
 class OTCFM(Method):
     name,shape,averaged = 'otcfm',SHAPE,('V',)
     panels,bar = [['loss'], ['explained'], ['cost'], ['norm'], ['lr_V']],('loss','explained')
-    free = ('quiet',)
+    free = ('amounts',)
     def data(self, o):
         store = open_data(o)
-        o.quiet = {d.name: quiet_in(d) for d in store}
+        o.amounts = {d.name: amounts_in(d) for d in store}
         o.pairs = str(o.pairs) if o.pairs else None
         if o.pairs: o.mode = mode_of(read_pairs(o.pairs, o.domains)[2], len(o.domains))
         return store

@@ -104,13 +104,13 @@ class Finish:
         "A function that draws for both, for the finish last"
         def both(z, names):
             drawn = self.flow.beside(z, names, self.seed)
-            self.width = drawn.shape[1]
+            self.channels,self.width = z.shape[1],drawn.shape[1]
             return drawn if own is None else torch.cat([own(z, names), drawn], 1)
         return both
     def after(self, fn): # latents, with what is drawn beside them -> latents
         "A function that translates and paints"
         def painted(x):
-            mine,z = x[:,-self.width:],x[:,:self.width-1]
+            mine,z = x[:,-self.width:],x[:,:self.channels]
             return self.flow.finish(z, fn(x[:,:-self.width]), self.to, self.strength, beside=mine, **self.how)
         return painted
 
