@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import torch
 
 # %% ../nbs/03_cyclegan.ipynb #00000004
-from .brushwork import Textures, cells, hands, larger, noise_of, order, strokes, texture_of
+from .brushwork import Textures, cells, larger, noise_of, order, strokes, texture_of
 from .data import show_grid
 from .gather import sent
 from .store import past_places, unpaired_plan
@@ -23,6 +23,7 @@ from .losses import adversarial, constant_then_linear, l1
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, open_data, run_training,
     takes, through, training, translating, translator_of)
 from .models import PatchDiscriminator, ResnetGenerator, frozen
+from .translation import hands
 
 # %% ../nbs/03_cyclegan.ipynb #0000000a
 def networks(c=4,              # channels of the latents

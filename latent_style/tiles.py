@@ -75,13 +75,18 @@ def tiled(func,       # function of a batch, works on any size
 def _pooled(x,       # (b,c,h,w): all pieces
             groups,  # of channels that are normalised together
             weights):# (b,h,w) of their cells
-    "Weighted mean and variance (c,) over all pieces"
+    "Weighted mean and variance (k,c) over all pieces, which may come `k` times, under so many labels"
+    k,c = len(x)//len(weights),x.shape[1]
     def mean(v):
         "Of every channel's group"
-        m = weights.flatten() @ rows(v).float() / weights.sum()
-        return m.view(groups, -1).mean(1).repeat_interleave(len(m)//groups)
+        m = weights.flatten() @ rows(v).float().view(k, -1, c) / weights.sum()
+        return m.view(k, groups, -1).mean(2).repeat_interleave(c//groups, 1)
     m = mean(x)
-    return m, mean((x-m.view(-1,1,1)).square_())
+    return m, mean((x-_each(m, x)).square_())
+
+def _each(m, x):
+    "Numbers (k,c) for each of the maps (b,c,h,w), of which there are so many in turn: (b,c,1,1)"
+    return m.repeat_interleave(len(x)//len(m), 0)[:,:,None,None]
 
 class OneNorm(TorchFunctionMode):
     "Inside, norms take their statistics from all pieces together; after `again` they use the same ones, in order"
@@ -92,7 +97,7 @@ class OneNorm(TorchFunctionMode):
         self.weights,self.turn = None,0
         return self
     def statistics(self, x, groups):
-        "Mean and variance (c,) for the norm whose turn it is"
+        "Mean and variance (k,c) for the norm whose turn it is"
         if self.weights is not None: self.known.append(_pooled(x, groups, self.weights))
         self.turn += 1
         return self.known[self.turn-1]
@@ -100,7 +105,7 @@ class OneNorm(TorchFunctionMode):
         "`x` (b,c,h,w) with mean 0 and variance 1, times weight, plus bias"
         m,v = self.statistics(x, groups)
         scale = (v+eps).rsqrt() if weight is None else (v+eps).rsqrt()*weight
-        y = (x-m.view(-1,1,1)).mul_(scale.view(-1,1,1))
+        y = (x-_each(m, x)).mul_(_each(scale, x))
         return (y if bias is None else y.add_(bias.view(-1,1,1))).to(x.dtype)
     def __torch_function__(self, func, types, args=(), kwargs=None):
         here = _norms.get(func)
@@ -114,8 +119,9 @@ def _native(one, x, weight, bias, b, c, hw, groups, eps):
     return one.normed(x, groups, weight, bias, eps), zeros, zeros
 
 def _centred(one, x, groups): # (b,h,w,c)
-    m,v = one.statistics(x.permute(0,3,1,2), groups)
-    return x-m, (v+1e-5).rsqrt().expand(len(x), -1)
+    maps = x.permute(0,3,1,2)
+    m,scale = (_each(s, maps) for s in one.statistics(maps, groups))
+    return x-m.permute(0,2,3,1), (scale+1e-5).rsqrt().flatten(1)
 
 _norms = {F.instance_norm: _instance, F.group_norm: OneNorm.normed, torch.native_group_norm: _native, centred: _centred}
 

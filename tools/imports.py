@@ -34,7 +34,7 @@ run
 callbacks
 method
 grids
-health film
+health film repaint
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
