@@ -112,15 +112,24 @@ def replay(pool,   # (size,c,h,w), see `empty_pool`; changed in place
     return drawn
 
 # %% ../nbs/03_cyclegan.ipynb #b00001f6
+def _past(learn, k, n, batch):
+    "`n` fakes of the history of domain `k`, or fewer; `None` where there are none"
+    there = min(learn.i*batch*learn.world, len(learn.state.get(f'pool_{k}', ())))
+    if not n*there: return None
+    pool,rows = learn.state[f'pool_{k}'],torch.randperm(there, generator=learn.rng(f'past {k}'))[:n]
+    return pool[sent(rows, pool.device)]
+
 class Crowd:
     "The fakes of the whole step, among which the texture of a part's fakes is judged"
     def __init__(self, learn,
-                 parts): # of the batch
+                 parts,    # of the batch
+                 n_past=0):# fakes of the history that belong to it
         self.learn,self.parts,self.every = learn,len(parts),None
         ends = [0,*accumulate(len(part[0]) for part in parts)]
         self.first = {id(part): learn.rank*ends[-1]+k for part,k in zip(parts, ends)}
         draw = lambda k: learn.texture[k].some(learn.texture_filters, learn.rng(f'texture {k}'))
         self.losses = [draw(k) for k in learn.texture]
+        self.past = [_past(learn, k, n_past, ends[-1]) for k in learn.texture]
         if self.parts > 1: self.gather(lambda: [self.fakes(part) for part in parts])
     @torch.no_grad()
     def fakes(self, part):
@@ -135,7 +144,8 @@ class Crowd:
         def texture(*fakes):
             if self.every is None and self.learn.world > 1: self.gather(lambda: [fakes])
             every = self.every or [None]*2
-            return sum(loss(x, crowd, self.first[id(part)]) for loss,x,crowd in zip(self.losses, fakes, every))
+            first,those = self.first[id(part)],zip(self.losses, fakes, every, self.past)
+            return sum(loss(x, crowd, first, past=past) for loss,x,crowd,past in those)
         return texture
 
 # %% ../nbs/03_cyclegan.ipynb #00000019
@@ -151,10 +161,10 @@ def _from_history(learn, key, fresh, w):
 
 def step(learn,   # learner with the four networks
          batch,   # (a, b), and for generators with noise that of a and that of b
-         w):      # weights: cyc, id, tex, adv, d_scale, pool_prob, cells
+         w):      # weights: cyc, id, tex, adv, d_scale, pool_prob, cells, past
     "Both generators on adversarial, cycle, identity and texture terms, then both discriminators"
     n,(a,b),parts = learn.n,batch[:2],parts_of(batch, learn.micro_batch)
-    crowd = Crowd(learn, parts) if w.tex else None
+    crowd = Crowd(learn, parts, w.past) if w.tex else None
     def paint(part):
         texture = crowd and crowd.term(part)
         with frozen(n.D_A, n.D_B): loss,terms,(fake_a,fake_b) = g_loss(n, *part[:2], w, *part[2:], texture=texture)
@@ -214,9 +224,9 @@ PRESETS = dict(
                      gain=1/(10*.18215), ema=0., d_scale=.5),
     separable = dict(conv='separable', n_blocks=9, residual=True, d_stride=2, w_cyc=.5, w_id=.1, batch=1, kimg=214,
                      gain=1/.18215, ema=0., d_scale=.5),
-    laptop    = dict(noise=2, cells=4, w_tex=5., w_id=0., ngf=96, n_blocks=4, k=3, ndf=32, batch=4, n_steps=1200,
-                     lr=1e-3, ema=.99, sample_every=200, log_every=20),
-    gpu8      = dict(noise=2, cells=4, w_tex=5., w_id=0., batch=16, n_steps=60_000, precision='auto'))
+    laptop    = dict(noise=2, cells=4, w_tex=5., past=12, w_id=0., ngf=96, n_blocks=4, k=3, ndf=32, batch=4,
+                     n_steps=1200, lr=1e-3, ema=.99, sample_every=200, log_every=20),
+    gpu8      = dict(noise=2, cells=4, w_tex=5., past=34, w_id=0., batch=16, n_steps=60_000, precision='auto'))
 
 # %% ../nbs/03_cyclegan.ipynb #bc712bdd
 ABOUT = dict(     # what the help says of each preset
@@ -235,6 +245,10 @@ def two_of(domains):
     more = f", for example domains=({', '.join(map(repr, names[:2]))})" if len(names) > 1 else ''
     raise ValueError(f"CycleGAN needs two different domains, these are {', '.join(domains)}: name two{more}")
 
+def _check(o): # options
+    if not 1 <= o.stroke <= 4: raise ValueError(f'stroke={o.stroke}: a number from 1, as they are, to 4')
+    if not 0 <= o.past <= o.pool_size: raise ValueError(f'past={o.past}: from 0 to pool_size={o.pool_size} fakes')
+
 # %% ../nbs/03_cyclegan.ipynb #828246f6
 class CycleGAN(Method):
     name,shape,averaged = 'cyclegan',SHAPE,('G','F')
@@ -243,7 +257,7 @@ class CycleGAN(Method):
     bar = ('loss_G','loss_D','loss_cyc')
     def data(self, o):
         if o.domains is not None: two_of(o.domains)
-        if not 1 <= o.stroke <= 4: raise ValueError(f'stroke={o.stroke}: a number from 1, as they are, to 4')
+        _check(o)
         store = open_data(o)
         two_of(o.domains)
         return store
@@ -255,7 +269,7 @@ class CycleGAN(Method):
     def batches(self, o, data): return batches([data[d] for d in o.domains], o.batch, o.seed, o.gain, o.noise, o.stroke)
     def step(self, o):
         w = SimpleNamespace(cyc=o.w_cyc, id=o.w_id, tex=o.w_tex, adv=o.adv, d_scale=o.d_scale, pool_prob=o.pool_prob,
-                            cells=o.cells)
+                            cells=o.cells, past=o.past)
         return lambda learn, batch: step(learn, batch, w)
     def callbacks(self, o, data):
         textures = [texture_of(data[d], o, k) for d,k in zip(o.domains, (1,o.stroke))] if o.w_tex else []
@@ -294,6 +308,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           w_tex=0.,               # weight of the texture term; 0: none
           filters=64,             # of 512, drawn for the texture term of each step
           patch=5,                # their side in cells
+          past=0,                 # fakes of earlier steps among which texture is judged, up to `pool_size`
           stroke=1.,              # strokes of the second domain so many times as large as they are, 1 to 4
           adv='lsgan',            # 'lsgan', 'hinge' or 'nonsat'
           d_scale=.5,             # factor of the discriminators' loss

@@ -154,17 +154,20 @@ def texture(z,          # latents (b,c,h,w)
             scales=(1,2),
             crowd=None, # latents (m,c,h,w) of which `z` are rows; `None`: `z`
             first=0,    # row of the crowd that is the first one of `z`
-            y=None):    # domains of the crowd (m,), if there are several: `q` is (d,n,k) for each of the scales
+            y=None,     # domains of the crowd (m,), if there are several: `q` is (d,n,k) for each of the scales
+            past=None): # more latents (p,c,h,w) that belong to the crowd
     "Sliced Wasserstein distance of the patches of latents to those of a domain: a mean over the rows of `z`"
     loss = 0.
     with torch.autocast(z.device.type, enabled=False):
         z = _full(z)
         for scale,curve in zip(scales, q):
-            r = answers(z, filters, scale)
-            with torch.no_grad(): every = r if crowd is None else answers(_full(crowd), filters, scale)
+            made = answers(z, filters, scale)
+            with torch.no_grad():
+                every = made if crowd is None else answers(_full(crowd), filters, scale)
+                if past is not None: every = torch.cat([every, answers(_full(past), filters, scale)], 1)
             found,each = every.detach().flatten(1),every.shape[2]
             goal = wanted(found, curve) if y is None else wanted_of(found, curve, y.repeat_interleave(each))
-            loss = loss + (r-goal.view_as(every)[:,first:first+len(z)]).abs().mean()
+            loss = loss + (made-goal.view_as(every)[:,first:first+len(z)]).abs().mean()
     return loss
 
 def domain_quantiles(z,            # latents of a domain (n,c,h,w)
@@ -184,10 +187,10 @@ class Texture:
         self.filters,self.q = self.filters.to(device, dtype),self.q.to(device, dtype)
         return self
     def some(self, n, rng): # how many filters; generator
-        "The loss by a few of the filters: a function (latents, crowd, first, domains) -> scalar"
+        "The loss by a few of the filters: a function (latents, crowd, first, domains, past) -> scalar"
         j = sent(torch.randperm(len(self.filters), generator=rng)[:n], self.q.device)
         filters,q = self.filters[j],self.q[...,j,:]
-        return lambda z, crowd=None, first=0, y=None: texture(z, filters, q, self.scales, crowd, first, y)
+        return lambda z, *crowd, **of: texture(z, filters, q, self.scales, *crowd, **of)
 
 # %% ../nbs/02_losses.ipynb #00000027
 def constant_then_linear(i,       # step, counted from 0

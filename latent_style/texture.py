@@ -91,7 +91,7 @@ def _lobes(angle, n):
     "A filter of one direction for each of `n`, on one half of the plane: bands become complex"
     k = n-1
     gain = 2**(k+1)*math.factorial(k)/math.sqrt(n*math.factorial(2*k))
-    turns = torch.arange(n).view(-1,1,1)*math.pi/n
+    turns = torch.arange(n, device=angle.device).view(-1,1,1)*math.pi/n
     return gain*(angle-turns).cos().clamp(min=0)**k
 
 def _half(f): # spectra (...,h,w)

@@ -22,7 +22,7 @@ RUNS = dict(
         domains=['photo','anime'], ngf=8, n_blocks=1, ndf=8, w_id=.5, pool_size=5)),
     painted  = ('cyclegan', 'latents', TINY | dict(
         domains=['photo','anime'], ngf=8, n_blocks=1, ndf=8, w_id=.5, pool_size=5, noise=2, cells=2, w_tex=2., patch=3,
-        filters=8)),
+        filters=8, past=3)),
     stargan  = ('stargan', 'latents', TINY | STARGAN | dict(
         width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, lr=.005, lr_f=.5, ds_decay=2.)),
     brushed  = ('stargan', 'latents', TINY | STARGAN | dict(
