@@ -302,7 +302,7 @@ def _buffers(learn, names):
     return put_back
 
 def _losses(learn, loss_of, parts, put_back, whole):
-    "The share of each part in the loss, one after the other; what else `loss_of` returns, put together, goes to `whole`"
+    "The share of each part in the loss, one by one; what else `loss_of` returns, put together, goes to `whole`"
     rows,outs = [len(part[0]) for part in parts],[]
     shares = [n/sum(rows) for n in rows]
     def share_of(part, share):

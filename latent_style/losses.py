@@ -14,7 +14,7 @@ import numpy as np
 import torch, torch.nn.functional as F
 from .basics import nearest
 from .gather import sent
-from .kernels import plain_kernels
+from .kernels import on_cpu, plain_kernels
 
 # %% ../nbs/02_losses.ipynb #00000006
 def l1(a, b):
@@ -121,14 +121,14 @@ def answers(z,       # latents (b,c,h,w)
 def quantiles(r, # numbers (...,m)
               n):
     "`n` of them, evenly spaced in their order"
-    r = torch.from_numpy(np.sort(r.numpy(), -1)) if r.device.type == 'cpu' else r.sort(-1)[0]
+    r = torch.from_numpy(np.sort(r.numpy(), -1)) if on_cpu(r) else r.sort(-1)[0]
     return r[...,((torch.arange(n, device=r.device)+.5)*(r.shape[-1]/n)).long()]
 
 # %% ../nbs/02_losses.ipynb #b0000007
 def wanted(r, # answers (n,m) of a crowd
            q):# quantiles (n,k) of their domain
     "What each answer should be: the quantile of its rank (n,m)"
-    order = torch.from_numpy(np.argsort(r.numpy(), -1)) if r.device.type == 'cpu' else r.argsort(-1)
+    order = torch.from_numpy(np.argsort(r.numpy(), -1)) if on_cpu(r) else r.argsort(-1)
     curve = q[:,((torch.arange(r.shape[1], device=q.device)+.5)*(q.shape[1]/r.shape[1])).long()]
     return torch.empty_like(r).scatter_(1, order, curve.to(r))
 
