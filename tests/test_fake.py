@@ -6,20 +6,23 @@ from types import SimpleNamespace
 
 import pytest, torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from latent_style.autoencoders import Latents, Pixels
 from latent_style.callbacks import Recorder
-from latent_style.codec import TinyAE
+from latent_style.codec import TinyAE, start_linear
 from latent_style.cyclegan import Pools, Textures
-from latent_style.eval import RandomFeatures, features_of, perceptual_distance, round_trip
+from latent_style.eval import RandomFeatures, as_features, features_of, perceptual_distance, round_trip
 from latent_style.health import Health
 from latent_style.kernels import on_cpu
-from latent_style.learner import EMA, Learner, Schedule
+from latent_style.learner import EMA, Learner, Schedule, autocast
 from latent_style.losses import Texture, domain_quantiles, zero_mean_filters
 from latent_style.method import module_of, options_of
 from latent_style.pairing import Batch as FlowBatch
 from latent_style.stargan import Batch
 from latent_style.stargan_pixels import PixelBatch
+from latent_style.texture import recolour
 
 CUDA,CPU = torch.device('cuda', 0),torch.device('cpu')
 OWN = dict(cyclegan=[dict(ngf=8, n_blocks=1, ndf=8, noise=2, cells=2, w_tex=2., patch=3, filters=8, pool_size=5),
@@ -39,6 +42,15 @@ def made_in_place(monkeypatch):
 class Fake(FakeTensorMode):
     "A mode that stays the same one where networks are copied"
     def __deepcopy__(self, memo): return self
+
+class NoDoubles(TorchDispatchMode):
+    "A GPU without float64: Apple's is one, which PyTorch pretends nowhere but on a Mac"
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **kwargs or {})
+        for v in tree_leaves(out):
+            if torch.is_tensor(v) and v.device.type != 'cpu' and v.dtype in (torch.float64, torch.complex128):
+                raise TypeError(f'{func}: float64 on {v.device}')
+        return out
 
 class Pretended(Learner):
     "A learner on a device that is not here: it has forward passes and no backward ones, which need a real one"
@@ -86,20 +98,18 @@ def learner(name, device, kind=Learner, precision='fp32', **more):
     learn('before_fit')
     return learn
 
-@pytest.mark.parametrize('parts', [None,2])
-@pytest.mark.parametrize('name,which', CASES)
+@pytest.mark.parametrize('name,which,parts', [(*case,None) for case in CASES] + [(name,0,2) for name in OWN])
 def test_steps_on_a_pretended_gpu(name, which, parts):
-    "Two forward passes of a step: everything is on the device, and nobody asks it anything; without R1"
+    "Two forward passes of a step, without R1: all is on the device, nothing in float64, and nobody asks it anything"
     more = OWN[name][which] | (dict(w_r1=0.) if name in ('stargan','pixels') else {})
-    with Fake():
+    with Fake(), NoDoubles():
         learn = learner(name, CUDA, Pretended, micro_batch=parts, **more)
         for _ in range(2): learn.one_step()
         assert learn.i == 2 and all(v.device == CUDA for v in learn.scalars.values())
         tensors = [v for net in vars(learn.n).values() for v in (*net.parameters(), *net.buffers())]
         assert all(v.device == CUDA for v in [*tensors, *learn.state.values()])
 
-@pytest.mark.parametrize('precision', ['fp32','bf16'])
-@pytest.mark.parametrize('name,which', CASES)
+@pytest.mark.parametrize('name,which,precision', [(*case,'fp32') for case in CASES] + [(name,0,'bf16') for name in OWN])
 def test_whole_steps_without_a_question(name, which, precision):
     "Forward, backward, R1 with its second derivatives, clipping, optimizers, averages"
     more = OWN[name][which] | (dict(r1_every=2) if name in ('stargan','pixels') else {})
@@ -121,9 +131,9 @@ HOW = dict(cyclegan=[dict(), dict(strength=.5)], stargan=[dict(), dict(psi=.5, s
 
 @pytest.mark.parametrize('name,which', CASES)
 def test_translations_and_evaluation_on_a_pretended_gpu(name, which):
-    "From pictures on the processor to pictures, and what features and distances say of them"
+    "From pictures on the processor to pictures, and what features and distances say of them; nothing in float64"
     codec = Pixels(32) if name == 'pixels' else Latents()
-    with Fake(), torch.no_grad():
+    with Fake(), NoDoubles(), torch.no_grad():
         t = translator(name, codec, CUDA, **OWN[name][which])
         x = torch.rand(2, 3, 32, 32)
         for how in HOW[name]:
@@ -152,3 +162,14 @@ def test_what_the_pretended_devices_refuse():
             with pytest.raises(DataDependentOutputException): bool(y.any())
         assert not on_cpu(torch.randn(3))
     assert on_cpu(torch.randn(3))
+
+def test_numbers_of_an_evaluation():
+    "Those that are computed in float64 leave the device first"
+    with Fake(), NoDoubles():
+        x,like = torch.rand(2, 5, 3, 32, 32, device=CUDA)
+        with pytest.raises(TypeError): x.double()
+        with pytest.raises(DataDependentOutputException): as_features(torch.randn(5, 8, device=CUDA))    # are they finite?
+        assert recolour(x, x, like).device == CUDA and start_linear(TinyAE(), like.cpu()).lin_e.weight.device == CPU
+
+def test_float64_is_not_for_apple():
+    with pytest.raises(ValueError, match='Apple'): autocast('fp64', torch.device('mps'))
