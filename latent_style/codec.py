@@ -23,7 +23,7 @@ def pca(x,   # pictures (b,3,h,w)
         p=8, # side of a patch
        ):
     "Mean (3pp) of the patches, `k` leading directions (k,3pp), deviations along them (k)"
-    v = F.pixel_unshuffle(x, p).movedim(1,-1).flatten(0,-2).double()
+    v = F.pixel_unshuffle(x, p).movedim(1,-1).flatten(0,-2).cpu().double()
     mean = v.mean(0)
     values,u = torch.linalg.eigh((v-mean).T@(v-mean)/len(v))
     return mean.float(), u[:,-k:].flip(1).T.float(), values[-k:].flip(0).clamp(min=1e-8).sqrt().float()

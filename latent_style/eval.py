@@ -84,7 +84,7 @@ def truth_score(translated, # pictures (n,3,h,w) in [-1,1]
                 floor_pics, # codec round trip of the truth
                 n_boot=1000, seed=0):
     "Truth score with its terms and a 95 % bootstrap interval over pictures"
-    errors = [pixel_error(p, truth).double() for p in (translated,floor_pics,source)]
+    errors = [pixel_error(p, truth).cpu().double() for p in (translated,floor_pics,source)]
     error,floor,identity = [e.mean().item() for e in errors]
     if identity <= floor:
         raise ValueError(f'no way to go: the source (error {identity:.4f}) is as near the truth '
@@ -273,7 +273,7 @@ def perceptual_distance(a, b, # pictures (n,3,h,w) in [-1,1]
 # %% ../nbs/06_eval.ipynb #00000037
 def as_features(f): # (n,d)
     "Features in double precision; an error for fewer than two, or for values that are not finite"
-    f = torch.as_tensor(f).double()
+    f = torch.as_tensor(f).cpu().double()
     if f.ndim != 2 or len(f) < 2:
         raise ValueError(f'expected features (n,d) of at least two pictures, got {tuple(f.shape)}')
     if not f.isfinite().all(): raise ValueError('features hold NaN or infinity')

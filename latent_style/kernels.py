@@ -24,7 +24,8 @@ def plain_kernels():
 
 def on_cpu(x): # a batch
     "Whether `x` is computed on a CPU, step by step and not by a compiler or tracer"
-    return x.device.type == 'cpu' and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+    if x.device.type != 'cpu' or type(x) not in (torch.Tensor, nn.Parameter): return False    # a tracer's own kind
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing())
 
 def use_fast(x): # a batch
     "Whether `x` takes the fused CPU path; compilers and tracers see the plain one"

@@ -143,6 +143,8 @@ def autocast(precision, # 'fp32', 'bf16' or 'fp64'
     if precision not in ('fp32','bf16','fp64'):
         raise ValueError(f"precision={precision!r}: choose 'fp32', 'bf16' or 'auto' ('fp64' is for proofs). "
                          "fp16 needs a loss scaler shared by all turns of a step; bf16 needs none and is as fast.")
+    if precision == 'fp64' and device.type == 'mps':
+        raise ValueError("precision='fp64': Apple's GPU has no such numbers. The processor has: device='cpu'")
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision=='bf16')
 
 # %% ../nbs/02a_learner.ipynb #de28efcf
@@ -264,9 +266,8 @@ def update(self:Learner,
 
 def _reserve(opt):
     "Memory for what a fused optimizer remembers, before any of them moves: all of them do, or the step is repeated"
-    params = [p for g in opt.param_groups for p in g['params']]
-    if len(opt.state) == len(params) or not opt.defaults.get('fused'): return
-    opt.found_inf = torch.ones((), device=params[0].device)
+    if not opt.defaults.get('fused') or len(opt.state) == sum(len(g['params']) for g in opt.param_groups): return
+    opt.found_inf = torch.ones((), device=opt.param_groups[0]['params'][0].device)
     opt.step()                          # it begins to remember, and is told to skip
 
 @patch
@@ -295,14 +296,13 @@ def _joined(outs, shares):
 # %% ../nbs/02a_learner.ipynb #16fbd146
 def _buffers(learn, names):
     "A function that gives the networks the buffers back that they have now"
-    buffers = [v for k in names for v in getattr(learn.n, k).buffers()]
-    before = [v.clone() for v in buffers]
+    before = [(v, v.clone()) for k in names for v in getattr(learn.n, k).buffers()]
     def put_back():
-        for v,old in zip(buffers, before): v.copy_(old)
+        for v,old in before: v.copy_(old)
     return put_back
 
 def _losses(learn, loss_of, parts, put_back, whole):
-    "The share of each part in the loss, one after the other; what else `loss_of` returns, put together, goes to `whole`"
+    "The share of each part in the loss, one by one; what else `loss_of` returns, put together, goes to `whole`"
     rows,outs = [len(part[0]) for part in parts],[]
     shares = [n/sum(rows) for n in rows]
     def share_of(part, share):

@@ -15,7 +15,7 @@ import numpy as np
 import torch, torch.nn.functional as F
 from .basics import nearest
 from .gather import sent
-from .kernels import plain_kernels
+from .kernels import on_cpu, plain_kernels
 
 # %% ../nbs/02_losses.ipynb #00000006
 def l1(a, b):
@@ -122,13 +122,13 @@ def answers(z,       # latents (b,c,h,w)
 def quantiles(r, # numbers (...,m)
               n):
     "`n` of them, evenly spaced in their order"
-    r = torch.from_numpy(np.sort(r.numpy(), -1)) if r.device.type == 'cpu' else r.sort(-1)[0]
+    r = torch.from_numpy(np.sort(r.numpy(), -1)) if on_cpu(r) else r.sort(-1)[0]
     return r[...,((torch.arange(n, device=r.device)+.5)*(r.shape[-1]/n)).long()]
 
 # %% ../nbs/02_losses.ipynb #b0000007
 def _order(r):
     "Columns (n,m) of the answers of each filter, the smallest first"
-    return torch.from_numpy(np.argsort(r.numpy(), -1)) if r.device.type == 'cpu' else r.argsort(-1)
+    return torch.from_numpy(np.argsort(r.numpy(), -1)) if on_cpu(r) else r.argsort(-1)
 
 def wanted(r, # answers (n,m) of a crowd
            q):# quantiles (n,k) of their domain

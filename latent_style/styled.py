@@ -96,10 +96,11 @@ def between(s0, s1,  # styles (1,n_s)
 def mix(ss,            # styles (k,n_s)
         weights=None): # k numbers; `None`: all the same
     "Weighted mean of styles, (1,n_s)"
-    w = torch.ones(len(ss)) if weights is None else torch.tensor([float(v) for v in weights])
-    if len(w) != len(ss) or w.sum() == 0:
-        got = [round(v, 4) for v in w.tolist()]
+    given = [1.]*len(ss) if weights is None else [float(v) for v in weights]
+    if len(given) != len(ss) or sum(given) == 0:
+        got = [round(v, 4) for v in given]
         raise ValueError(f'{len(ss)} styles need as many weights, with a sum other than 0; got {got}')
+    w = torch.tensor(given)
     return ((w/w.sum()).to(ss)[:,None]*ss).sum(0, keepdim=True)
 
 # %% ../nbs/workshop/styled.ipynb #00000014

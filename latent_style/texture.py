@@ -20,7 +20,7 @@ def grey(x): # pictures (b,3,h,w)
     return (x*x.new_tensor([.299,.587,.114]).view(3,1,1)).sum(1, keepdim=True)
 
 def _colours(x):
-    v = x.movedim(1,-1).flatten(0,-2).double()
+    v = x.movedim(1,-1).flatten(0,-2).cpu().double()
     return v.mean(0),(v-v.mean(0)).T@(v-v.mean(0))/len(v)
 
 def _power(a, p):
@@ -35,7 +35,8 @@ def recolour(x,    # pictures (b,3,h,w) in [-1,1]
     (mean_a,a),(mean_b,b) = _colours(of),_colours(like)
     root,back = _power(a, .5),_power(a, -.5)
     move = back@_power(root@b@root, .5)@back
-    return ((x.movedim(1,-1).double()-mean_a)@move.T+mean_b).movedim(-1,1).float().clamp(-1, 1)
+    out = (x.movedim(1,-1).cpu().double()-mean_a)@move.T+mean_b
+    return out.movedim(-1,1).float().clamp(-1, 1).to(x.device)
 
 # %% ../nbs/workshop/texture.ipynb #0000000c
 @lru_cache
@@ -195,7 +196,7 @@ class Correlations(nn.Module):
 # %% ../nbs/workshop/texture.ipynb #0000001e
 def _between(made, floor, identity, drawn):
     "Score and interval from distances (n,scales), or NaN where the yardsticks lie too close"
-    made,floor,identity = (v.mean(1).double() for v in (made,floor,identity))
+    made,floor,identity = (v.mean(1).cpu().double() for v in (made,floor,identity))
     way = (identity-floor)[drawn].mean(1)
     if (identity-floor).mean() < 3*1.96*way.std(): return dict(score=math.nan, lo=math.nan, hi=math.nan)
     boot = 1-(made-floor)[drawn].mean(1)/way
@@ -261,7 +262,7 @@ def _told_apart(measure, a, b, spread, draws, rng):
     w = torch.zeros(draws, len(both)).scatter_(1, order[:,:n], 1/n)
     v = torch.zeros(draws, len(both)).scatter_(1, order[:,n:], 1/len(b))
     far = _apart(measure, w, both, v, both, spread).mean(1)
-    return (far >= far[0]).double().mean().item()
+    return (far >= far[0]).cpu().double().mean().item()
 
 # %% ../nbs/workshop/texture.ipynb #00000028
 def crowd_of_features(measure,             # `Responses` or `Correlations`
@@ -275,7 +276,7 @@ def crowd_of_features(measure,             # `Responses` or `Correlations`
     spread = measure.spread(target, source)
     first,other,*own = _halves(len(target), (len(made),len(source)), draws, paired, seed)
     crowds = zip((first,*own), (target,made,source))
-    real,apart,start = (_apart(measure, w, f, other, target, spread).mean(1).double() for w,f in crowds)
+    real,apart,start = (_apart(measure, w, f, other, target, spread).mean(1).cpu().double() for w,f in crowds)
     way = start.mean()-real.mean()
     p = _told_apart(measure, made, target, spread, draws, torch.Generator().manual_seed(seed+1))
     error = 1.96*((apart-real)/way).std().item()

@@ -156,3 +156,23 @@ def test_two_passes_of_a_compiled_discriminator(device):
         return [p.grad for p in net.parameters()] + [b.clone() for b in net.buffers()]
     with arithmetic(tf32=False):
         for a,b in zip(grads(False), grads(True)): torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+def test_a_step_that_does_not_fit(world, tmp_path, device):
+    "With less memory than the whole batch takes, the step is repeated in parts, and gives the same losses"
+    if device.type != 'cuda': pytest.skip('memory can be rationed on CUDA alone')
+    total = torch.cuda.get_device_properties(device).total_memory
+    def run(name, **options):
+        "The run, and the memory that it took"
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        how = dict(n_steps=2, batch=512, buffer=512, dim=64, n_blocks=6, device=str(device)) | options
+        return train(world, 'otcfm', tmp_path/name, **how).micro_batch,torch.cuda.max_memory_reserved(device)
+    (_,whole),(_,parts) = run('whole'),run('parts', micro_batch=64)
+    assert parts < .7*whole
+    torch.cuda.set_per_process_memory_fraction((whole+parts)/2/total, device)
+    try: size,taken = run('rationed')
+    finally: torch.cuda.set_per_process_memory_fraction(1., device)
+    assert size in (256,128,64) and taken < whole
+    for mine,other in zip(log(tmp_path/'rationed'), log(tmp_path/'whole')):
+        assert mine['loss'] == pytest.approx(other['loss'], rel=.01)
