@@ -2,7 +2,7 @@
 
     python bench/brushwork.py runs/brushwork                                   photo to four manners, one seed
     python bench/brushwork.py runs/brushwork --to swirl --seeds 0 1 2 --steps 2700
-    python bench/brushwork.py runs/brushwork --without noise cells texture all --seeds 0 1 2
+    python bench/brushwork.py runs/brushwork --to impressionist --steps 400 --recipes all --seeds 0 1 2
     python bench/brushwork.py runs/brushwork --set cells=2 w_tex=2
 
 Pictures, latents and runs are kept in the folder; what is there is not made again. One thread a process: the CPU
@@ -10,6 +10,7 @@ minutes of the training stand in every row."""
 import argparse, os, time
 for name,value in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='1').items():
     os.environ.setdefault(name, value)
+from itertools import product
 from pathlib import Path
 import torch
 from latent_style import cyclegan
@@ -19,8 +20,11 @@ from latent_style.eval import Table, as_pictures, truth_table
 from latent_style.method import load_run
 from latent_style.painted import MANNERS, paint_folder
 
-LEFT_OUT = {'': {}, 'noise': dict(noise=0), 'cells': dict(cells=1), 'texture': dict(w_tex=0.),
-            'all': dict(noise=0, cells=1, w_tex=0., w_id=.2)}
+OFF = dict(noise=dict(noise=0), cells=dict(cells=1, w_id=.2), texture=dict(w_tex=0.))
+def off(*names): return {k: v for name in names for k,v in OFF[name].items()}
+RECIPES = dict(whole={}, no_past=dict(past=0), no_noise=off('noise'), no_cells=off('cells'), no_texture=off('texture'),
+               only_noise=off('cells', 'texture'), only_cells=off('noise', 'texture'),
+               only_texture=off('noise', 'cells'), none=off(*OFF))
 
 def world(path):
     "Pictures and latents of all manners"
@@ -54,21 +58,21 @@ def main():
     p.add_argument('--to', nargs='+', default=[m for m in MANNERS if m != 'photo'], choices=MANNERS)
     p.add_argument('--seeds', nargs='+', type=int, default=[0])
     p.add_argument('--steps', type=int, default=1200)
-    p.add_argument('--without', nargs='+', default=[''], choices=LEFT_OUT)
+    p.add_argument('--recipes', nargs='+', default=['whole'], choices=['all',*RECIPES], metavar='NAME',
+                   help=f'all, or some of {", ".join(RECIPES)}')
     p.add_argument('--set', nargs='+', default=[], type=setting, metavar='OPTION=NUMBER')
     o = p.parse_args()
     torch.set_num_threads(1)
     world(o.path)
     table,given = Table(),dict(o.set)
-    for to in o.to:
-        for without in o.without:
-            for seed in o.seeds:
-                told = '-'.join([f'{k}{v}' for k,v in given.items()] + [f'no_{without}']*bool(without))
-                run = o.path/f'{to}-{o.steps}-{told or "whole"}-{seed}'
-                minutes = trained(o.path, run, to, seed, o.steps, given | LEFT_OUT[without])
-                row = dict(to=to, recipe=told or 'whole', seed=seed, minutes=minutes) | measured(o.path, run, to)
-                table.append(row)
-                print(Table([row]), flush=True)
+    recipes = list(RECIPES) if 'all' in o.recipes else o.recipes
+    for to,seed,recipe in product(o.to, o.seeds, recipes):
+        told = '-'.join([recipe, *(f'{k}{v}' for k,v in given.items())])
+        run = o.path/f'{to}-{o.steps}-{told}-{seed}'
+        minutes = trained(o.path, run, to, seed, o.steps, RECIPES[recipe] | given)
+        row = dict(to=to, recipe=told, seed=seed, minutes=minutes) | measured(o.path, run, to)
+        table.append(row)
+        print(Table([row]), flush=True)
     print(f'\n{table}')
 
 if __name__ == '__main__': main()
