@@ -50,7 +50,8 @@ def _both(net, x, y, *noise):
 
 def g_loss(n,     # networks: n.G, n.F, n.D_A, n.D_B
            a, b,  # real samples of the two domains (b,c,h,w)
-           w,     # weights w.cyc, w.id (relative to w.cyc), w.tex; the game w.adv; cells w.cells that are compared
+           w,     # weights w.cyc, w.id (relative to w.cyc), w.tex; the game w.adv; sides w.cells of the cells that are
+                  # compared, for samples of A and of B
            *noise,       # for generators with `k` channels of noise: for `a` and for `b`, each (b,3k,h,w)
            texture=None, # function (fake_a, fake_b) -> texture term
           ):
@@ -61,11 +62,11 @@ def g_loss(n,     # networks: n.G, n.F, n.D_A, n.D_B
         fake_b,id_b = _both(n.G, a, b, *hand(to, 0), *hand(own, 1))
         fake_a,id_a = _both(n.F, b, a, *hand(to, 1), *hand(own, 0))
     else: fake_b,fake_a = n.G(a, *hand(to, 0)),n.F(b, *hand(to, 1))
-    far = lambda x, y: l1(cells(x, w.cells), cells(y, w.cells))
+    far_a,far_b = (lambda x, y, k=k: l1(cells(x, k), cells(y, k)) for k in w.cells)
     game = adversarial(w.adv)
     gan_G,gan_F = game.g(n.D_B(fake_b)),game.g(n.D_A(fake_a))
-    cyc = far(n.F(fake_b, *hand(back, 0)), a) + far(n.G(fake_a, *hand(back, 1)), b)
-    same = far(id_b, b) + far(id_a, a) if w.id else torch.zeros_like(cyc)
+    cyc = far_a(n.F(fake_b, *hand(back, 0)), a) + far_b(n.G(fake_a, *hand(back, 1)), b)
+    same = far_b(id_b, b) + far_a(id_a, a) if w.id else torch.zeros_like(cyc)
     loss,terms = gan_G + gan_F + w.cyc*cyc + w.cyc*w.id*same,dict(gan_G=gan_G, gan_F=gan_F, cyc=cyc, id=same)
     if texture:
         terms['tex'] = texture(fake_a, fake_b)
@@ -269,7 +270,7 @@ class CycleGAN(Method):
     def batches(self, o, data): return batches([data[d] for d in o.domains], o.batch, o.seed, o.gain, o.noise, o.stroke)
     def step(self, o):
         w = SimpleNamespace(cyc=o.w_cyc, id=o.w_id, tex=o.w_tex, adv=o.adv, d_scale=o.d_scale, pool_prob=o.pool_prob,
-                            cells=o.cells, past=o.past)
+                            cells=(o.cells_a or o.cells, o.cells), past=o.past)
         return lambda learn, batch: step(learn, batch, w)
     def callbacks(self, o, data):
         textures = [texture_of(data[d], o, k) for d,k in zip(o.domains, (1,o.stroke))] if o.w_tex else []
@@ -304,6 +305,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           w_cyc=2.,               # weight of the cycle term
           w_id=.2,                # weight of the identity term, relative to `w_cyc`; 0: none
           cells=1,                # cycle and identity compare means of so many times so many cells
+          cells_a:int=None,       # the same for pictures of the first domain; `None`: `cells`
           noise=0,                # channels of noise that the generators paint with
           w_tex=0.,               # weight of the texture term; 0: none
           filters=64,             # of 512, drawn for the texture term of each step

@@ -100,7 +100,7 @@ def cyclegan_case(conv, residual, act, stride, sn, plain):
     plain_g = lambda: textbook.CycleGenerator(4, 16, 2, conv, residual, act == 'tanh')
     plain_d = lambda: textbook.patch_discriminator(4, 8, stride, sn)
     book = book_of(nets, lambda: dict(G=plain_g(), F=plain_g(), D_A=plain_d(), D_B=plain_d()), plain)
-    w = SimpleNamespace(cyc=10., id=.5, adv='lsgan', d_scale=.5, pool_prob=.5, cells=1, tex=0., past=0)
+    w = SimpleNamespace(cyc=10., id=.5, adv='lsgan', d_scale=.5, pool_prob=.5, cells=(1,1), tex=0., past=0)
     return nets,book,w,torch.randn(2, 4, 4, 16, 16, dtype=torch.float64)
 
 @on_both_networks
@@ -135,7 +135,7 @@ def test_cyclegan_that_paints(conv, w_id):
     plain_g = lambda: textbook.CycleGenerator(4, 16, 2, conv, True, False, noise=2)
     plain_d = lambda: textbook.patch_discriminator(4, 8, 2, False)
     book = book_of(nets, lambda: dict(G=plain_g(), F=plain_g(), D_A=plain_d(), D_B=plain_d()), True)
-    w = SimpleNamespace(cyc=10., id=w_id, tex=3., adv='lsgan', cells=4)
+    w = SimpleNamespace(cyc=10., id=w_id, tex=3., adv='lsgan', cells=(1,4) if w_id else (4,4))
     a,b = torch.randn(2, 4, 4, 16, 16, dtype=torch.float64)
     noise = torch.randn(2, 4, 6, 16, 16, dtype=torch.float64)
     filters = zero_mean_filters(4, 6, 3).double()

@@ -75,11 +75,12 @@ def painting_g_loss(n, a, b, noise, filters, curves, w):
     "The same with three draws of noise a sample, means of cells, and the texture of both domains"
     (a1,a2,a3),(b1,b2,b3) = (e.chunk(3, 1) for e in noise)
     def paint(net, x, e): return net(torch.cat([x, e], 1))
-    def far(x, y): return l1(F.avg_pool2d(x, w.cells), F.avg_pool2d(y, w.cells))
+    def far(x, y, k): return l1(F.avg_pool2d(x, k), F.avg_pool2d(y, k))
+    of_a,of_b = w.cells
     fake_b,fake_a = paint(n.G, a, a1),paint(n.F, b, b1)
     game = least_squares(n.D_B(fake_b), 1) + least_squares(n.D_A(fake_a), 1)
-    cycle = far(paint(n.F, fake_b, a2), a) + far(paint(n.G, fake_a, b2), b)
-    identity = far(paint(n.G, b, b3), b) + far(paint(n.F, a, a3), a)
+    cycle = far(paint(n.F, fake_b, a2), a, of_a) + far(paint(n.G, fake_a, b2), b, of_b)
+    identity = far(paint(n.G, b, b3), b, of_b) + far(paint(n.F, a, a3), a, of_a)
     texture = texture_loss(fake_a, filters, curves[0]) + texture_loss(fake_b, filters, curves[1])
     return game + w.cyc*cycle + w.cyc*w.id*identity + w.tex*texture
 
