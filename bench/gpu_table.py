@@ -171,6 +171,7 @@ def line(cells): return '| '+' | '.join(cells)+' |'
 
 def table(device, presets=PRESETS, precisions=('fp32','bf16'), compiled=(), reps=16, **more):
     "Print the table, row by row; `more`: options that all presets get"
+    if device.type == 'cuda' and device.index is None: device = torch.device('cuda', torch.cuda.current_device())
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
     top = peaks(device)
     rates = ', '.join(f'{k} {v/1e12:.1f} TFLOP/s' for k,v in top.items())
