@@ -40,7 +40,7 @@ setuptools.setup(
     long_description=(here/'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     zip_safe=False,
-    package_data={name: ['weights/**/*']},
+    package_data={name: ['weights/**/*','runs/**/*']},
     entry_points={
         'console_scripts': words('console_scripts'),
         'nbdev': [f'{name}={name}._modidx:d'],

@@ -37,7 +37,7 @@ def short_names(runs):
 def note_of(run,        # run folder, or a checkpoint file
             step=None): # of the checkpoint; `None`: the best, or else the newest
     "Where a translator comes from, for `notes`"
-    if not Path(run).is_dir(): return dict(run=str(run))
+    if Path(run).is_file(): return dict(run=str(run))
     return dict(run=str(run), step=int(pick_checkpoint(run, step).name[5:]))
 
 def _noted(notes, names):

@@ -28,6 +28,7 @@ from .basics import nearest
 from .disk import file_hash, replace_file, write_json
 from .identity import check_data
 from .learner import Callback, due
+from .shipped import run_folder
 
 # %% ../nbs/workshop/run.ipynb #00000009
 def read_log(path):    # run folder or its log.jsonl
@@ -239,7 +240,7 @@ def todays(config):
 
 def read_config(path):   # run folder
     "Options of a run as a dict; empty where there is no run yet"
-    file = Path(path)/'config.json'
+    file = run_folder(path)/'config.json'
     try: return todays(json.loads(file.read_text(encoding='utf-8'))) if file.exists() else {}
     except ValueError as e: raise ValueError(f'{file}: not valid JSON ({e})') from e
 
@@ -267,14 +268,14 @@ def check_config(path,          # run folder
 # %% ../nbs/workshop/run.ipynb #00000019
 def checkpoints(path):    # run folder
     "Whole checkpoints of a run, oldest first (by number, not by name)"
-    there = [p for p in (Path(path)/'ckpt').glob('step_*') if re.fullmatch(r'step_\d+', p.name)]
+    there = [p for p in (run_folder(path)/'ckpt').glob('step_*') if re.fullmatch(r'step_\d+', p.name)]
     return sorted((p for p in there if (p/'state.json').exists()), key=lambda p: int(p.name[5:]))
 
-def step_folder(path, step): return Path(path)/'ckpt'/f'step_{step:08d}'
+def step_folder(path, step): return run_folder(path)/'ckpt'/f'step_{step:08d}'
 
 def read_best(path):    # run folder
     "What best.json says: step, value, key, and whether larger is better; empty where nothing is known"
-    file = Path(path)/'ckpt'/'best.json'
+    file = run_folder(path)/'ckpt'/'best.json'
     try: found = json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
     except ValueError: return {}
     return found if 'step' in found else {}

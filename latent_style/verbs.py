@@ -27,6 +27,7 @@ from .options import Option, as_yaml, config_file, described, from_file, given, 
 from .public import load_run
 from .run import plot_log, read_config, read_log, todays
 from .data import domain_folders
+from .shipped import run_folder
 from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep
 
@@ -198,7 +199,7 @@ def sweep(words): # of the command line
 def _is_run(path):
     "Is it a run folder? `False`: a checkpoint file"
     if Path(path).is_file(): return False
-    if not (Path(path)/'config.json').exists():
+    if not (run_folder(path)/'config.json').exists():
         raise FileNotFoundError(f'{path} is neither a run folder (no config.json in it) nor a checkpoint file')
     return True
 
