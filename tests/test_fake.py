@@ -170,7 +170,7 @@ def test_numbers_of_an_evaluation():
         x,like = torch.rand(2, 5, 3, 32, 32, device=CUDA)
         with pytest.raises(TypeError): x.double()
         f = torch.randn(5, 8, device=CUDA)
-        with pytest.raises(DataDependentOutputException): as_features(f)    # it asks whether they are finite, in float64
+        with pytest.raises(DataDependentOutputException): as_features(f)    # it asks if they are finite
         assert recolour(x, x, like).device == CUDA and start_linear(TinyAE(), like.cpu()).lin_e.weight.device == CPU
 
 def test_float64_is_not_for_apple():
