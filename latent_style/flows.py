@@ -132,7 +132,7 @@ def _adaptive(v, x, grid, rtol=1e-3, atol=1e-4):
     "By Dormand and Prince's method, as torchdiffeq has it"
     exact_times = torch.float64 if x.dtype == torch.float64 else torch.float32
     ends = torch.tensor([grid[0], grid[-1]], dtype=exact_times, device=x.device)
-    times = None if x.device.type == 'cpu' else dict(dtype=x.dtype)     # else it counts in float64: Apple's GPU has none
+    times = None if x.device.type == 'cpu' else dict(dtype=x.dtype)     # not in float64, which Apple's GPU has not
     odeint = optional('torchdiffeq', 'flow').odeint
     return odeint(lambda t,x: v(x, t.item()), x, ends, rtol=rtol, atol=atol, method='dopri5', options=times)[-1]
 

@@ -1,7 +1,8 @@
 """Devices that are not here, pretended by PyTorch's fake tensors, which have a shape and a device and no numbers
 
-A pretended CUDA device refuses to mix its tensors with those of the processor. On the pretended processor the whole step
-runs, with second derivatives. On both a question to the device is an error: `.item()`, `.tolist()`, `if` on a tensor."""
+A pretended CUDA device refuses to mix its tensors with those of the processor. On the pretended processor the whole
+step runs, with second derivatives. On both a question to the device is an error: `.item()`, `.tolist()`, `if` on a
+tensor."""
 from types import SimpleNamespace
 
 import pytest, torch
@@ -168,7 +169,8 @@ def test_numbers_of_an_evaluation():
     with Fake(), NoDoubles():
         x,like = torch.rand(2, 5, 3, 32, 32, device=CUDA)
         with pytest.raises(TypeError): x.double()
-        with pytest.raises(DataDependentOutputException): as_features(torch.randn(5, 8, device=CUDA))    # are they finite?
+        f = torch.randn(5, 8, device=CUDA)
+        with pytest.raises(DataDependentOutputException): as_features(f)    # it asks if they are finite
         assert recolour(x, x, like).device == CUDA and start_linear(TinyAE(), like.cpu()).lin_e.weight.device == CPU
 
 def test_float64_is_not_for_apple():

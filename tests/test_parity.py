@@ -14,6 +14,7 @@ from latent_style import cyclegan, otcfm, pairing, stargan, stargan_pixels as pi
 from latent_style.kernels import plain_kernels
 from latent_style.learner import Learner, adam
 from latent_style.losses import Texture, domain_quantiles, texture as textured, zero_mean_filters
+from latent_style.shortage import Done
 from latent_style.models import PatchDiscriminator, ResnetGenerator
 from latent_style.models_pixels import PixelGenerator
 from latent_style.models_style import DomainDiscriminator, StyledGenerator
@@ -283,7 +284,7 @@ def test_pixel_stargan_gradients(order, margin, plain):
     "Every loss and every gradient of the first step, without the optimizers in between"
     nets,book,w,b = pixel_case(plain)
     if margin: w.margin = middle_of(book, b)
-    learn = Still(n=SimpleNamespace(**nets), i=0, turns=[])
+    learn = Still(n=SimpleNamespace(**nets), i=0, turns=[], done=Done())
     pixels.ORDERS[order](learn, b, w)
     want = turns_of(book, b, w, order)
     assert len(learn.turns) == len(want)
