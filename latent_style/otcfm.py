@@ -28,7 +28,7 @@ from .method import (Method, Translator as BaseTranslator, check_strength, close
 from .models_style import IsoNext
 from .pairing import (KINDS, batches, check_mode, check_pairs_name, flow_labels, mode_of, pair_batches,
     read_pairs, write_pairs)
-from .repaint import BACK, amounts, amounts_in, beneath, over, share_of, time_back
+from .repaint import amounts, amounts_in, beneath, over, share_of, time_back
 
 # %% ../nbs/05_otcfm.ipynb #00000009
 def networks(n_domains,
@@ -100,9 +100,11 @@ def back_for(t, i, j=None): # translator, number of the target, and of the sourc
     sources = [k for k in range(len(t.domains)) if k != i] if j in (None,i) else [j]
     return time_back(amounts_of(t, i), [amounts_of(t, k) for k in sources])
 
-def painted_over(t, z, y, i, beside, strength, back, average, detail, steps, method, guide):
-    "`y`, what became of the latents `z` on the way to domain number `i`, painted over; `y` is times the gain"
+def painted_over(t, z, y, i, j, beside, strength, back, average, detail, steps, method, guide):
+    "`y`, what became of the latents `z` from domain `j`, `None`: any, on the way to `i`, painted over; times the gain"
     noise,theirs = beside[:,:-2],beside[:,-2:].mean((2,3))
+    known = None if j is None else amounts_of(t, j)
+    if known: theirs = theirs.new_tensor(known).expand_as(theirs)      # one picture may have more than its manner has
     if detail is None: detail = share_of(z, theirs, amounts_of(t, i))
     v = guided(t.velocity, *t.labels(i, 'noise', len(z)), **guide)
     return over(v, beneath(t.gain*z, y, average, detail), noise, 1-strength*(1-back), steps, method)
@@ -156,7 +158,7 @@ class Painter(BaseTranslator):
         if 'noise' not in self.kinds: raise ValueError(KNOWS_NO_NOISE)
         if beside is None: beside = self.beside(z, range(len(z)), seed)
         how = strength, back, average, detail, steps, method, dict(scale=guidance)
-        return painted_over(self, z, self.gain*y, self.index(to), beside, *how)/self.gain
+        return painted_over(self, z, self.gain*y, self.index(to), None, beside, *how)/self.gain
 
 # %% ../nbs/05_otcfm.ipynb #4e9b0002
 class FlowTranslator(Painter):
@@ -189,7 +191,7 @@ class FlowTranslator(Painter):
         if mode == 'paint':
             if beside is None: beside = self.beside(z, range(n), seed)
             if back is None: back = back_for(self, i, source)
-            x = painted_over(self, z, x, i, beside, strength, back, average, detail, steps or 3, method, guide)
+            x = painted_over(self, z, x, i, source, beside, strength, back, average, detail, steps or 3, method, guide)
         self.calls = self.rows/n
         return clamped(x, clamp)/self.gain
 

@@ -78,7 +78,7 @@ def over(v,         # velocity `v(x, t)` of a flow from noise
     "Set latents back into noise, and carry them on to 1"
     return solve(v, (1-back)*noise + back*h, time_grid(steps, back, 1.), method)
 
-BACK = .7         # where there are strokes to add; found on the painted world
+BACK = .8         # where there are strokes to add; found on the painted world
 
 def time_back(ours,   # `amounts` of the target's manner
               theirs, # those of the manners that a picture may come from; `None` in either place: unknown
