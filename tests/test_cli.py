@@ -177,6 +177,8 @@ def test_otcfm(world, latents):
     o = options(world/'flow')
     want = dict(method='otcfm', domains=['anime','photo'], n_steps=8, coupling='exact', mode='both')
     assert {k: o[k] for k in want} == want
+    call('train', '--config', world/'flow'/'config.json', '--path', world/'flow_again', '--n_steps', 1)
+    assert options(world/'flow_again')['amounts'] == o['amounts'] and set(o['amounts']) == {'anime','photo'}
     photo = world/'pictures/test/photo/000000.png'
     words = ['translate', world/'flow', photo, '--to', 'anime', '--device', 'cpu', '--out']
     call(*words, world/'painted.png')
