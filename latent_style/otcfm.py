@@ -152,7 +152,7 @@ class Painter(BaseTranslator):
                detail=0.,     # share of the source's detail, 0 to 1; `None`: see `share_of`
                seed=0,        # of the hand that paints
                beside=None,   # what `beside` gives; `None`: that of `seed`, rows by their numbers
-               steps=3, method='midpoint', guidance=1.5):
+               steps=2, method='midpoint', guidance=1.):
         "Paint over a translation"
         check_how(strength, steps, (0.,1.), back, average, detail)
         if 'noise' not in self.kinds: raise ValueError(KNOWS_NO_NOISE)
@@ -169,9 +169,9 @@ class FlowTranslator(Painter):
                  strength=1.,          # 0: the input, 1: the full translation
                  mode=None,            # 'paint', 'direct' or 'inversion'; `None`: the first that the run has learnt
                  source=None,          # domain of the latents, for the inversion; `None`: see `source_of`
-                 steps=None,           # in each direction; `None`: 4 directly, 8 by inversion, 3 painting
+                 steps=None,           # of each flow; `None`: 4 directly, 8 by inversion, 2 painting
                  method='midpoint',    # solver, see `solve`
-                 guidance=None,        # scale; 1: none; `None`: 1.5 painting, else 1
+                 guidance=1.,          # scale; 1: none; painting, of the flow from noise
                  interval=(0.,1.),     # times at which guidance acts
                  decay=False,          # guidance falls to 1 on the way
                  clamp=None,           # largest absolute value of the result; `None`: no limit
@@ -180,18 +180,18 @@ class FlowTranslator(Painter):
         check_how(strength, steps, interval, back, average, detail)
         source = None if source is None else self.index(source)
         mode,i,n = mode_for(self, mode),self.index(to),len(z)
-        if guidance is None: guidance = 1.5 if mode == 'paint' else 1.
+        steps = steps or dict(paint=2, direct=4, inversion=8)[mode]
         guide = dict(scale=guidance, interval=tuple(interval), decay=decay)
         x,self.rows = self.gain*z.to(self.device),0
         source = source_of(self, source, i)
-        if mode == 'inversion': x = inverted(self, x, i, source, steps or 8, method, strength, guide)
+        if mode == 'inversion': x = inverted(self, x, i, source, steps, method, strength, guide)
         else:
             how = guide if mode == 'direct' else {}
-            x = directly(self.velocity, x, self.labels(i, 'direct', n), steps or 4, method, strength, **how)
+            x = directly(self.velocity, x, self.labels(i, 'direct', n), steps, method, strength, **how)
         if mode == 'paint':
             if beside is None: beside = self.beside(z, range(n), seed)
             if back is None: back = back_for(self, i, source)
-            x = painted_over(self, z, x, i, source, beside, strength, back, average, detail, steps or 3, method, guide)
+            x = painted_over(self, z, x, i, source, beside, strength, back, average, detail, steps, method, guide)
         self.calls = self.rows/n
         return clamped(x, clamp)/self.gain
 
@@ -345,9 +345,9 @@ def translate(run,             # run folder, or a translator
               to:str=None,     # name of the domain wanted; `None`: the last one
               mode:str=None,   # 'paint', 'direct' or 'inversion'; `None`: the first that the run has learnt
               source:str=None, # domain of the pictures; `None`: see `source_of`
-              steps:int=None,  # of the solver in each direction; `None`: 4 directly, 8 by inversion, 3 painting
+              steps:int=None,  # of the solver, for each flow; `None`: 4 directly, 8 by inversion, 2 painting
               method='midpoint',  # solver: 'euler', 'midpoint', 'heun', 'rk4' or 'adaptive'
-              guidance:float=None, # scale of the guidance; 1: none; `None`: 1.5 painting, else 1
+              guidance=1.,     # scale of the guidance; 1: none
               interval=(0.,1.),# times at which it acts
               decay=False,     # it falls to 1 on the way
               clamp:float=None,   # largest absolute value of the latents; `None`: no limit
@@ -355,11 +355,11 @@ def translate(run,             # run folder, or a translator
               **kwargs):
     "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     t = translator_of(run, kwargs, precision=precision)
-    how = dict(mode=mode, source=source, steps=steps, method=method, interval=interval, decay=decay, clamp=clamp)
+    how = dict(mode=mode, source=source, steps=steps, method=method, guidance=guidance, interval=interval, decay=decay,
+               clamp=clamp)
     if mode_for(t, mode) != 'paint':
-        how |= dict(guidance=1. if guidance is None else guidance)
         return through(t, lambda z: t(z, to, kwargs['strength'], **how), pictures, kwargs, to=to, **how)
-    how |= dict(mode='paint', guidance=guidance) | {k: kwargs[k] for k in PAINTING if kwargs[k] is not None}
+    how |= dict(mode='paint') | {k: kwargs[k] for k in PAINTING if kwargs[k] is not None}
     c = t.codec.channels
     def painted(x): return t(x[:,:c], to, kwargs['strength'], beside=x[:,c:], **how)
     return through(t, painted, pictures, kwargs, to, lambda z, names: t.beside(z, names, kwargs['seed']), **how)
