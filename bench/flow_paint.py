@@ -19,8 +19,8 @@ from latent_style.method import load_run
 from latent_style.run import checkpoints
 from latent_style.texture import textures
 
-WAYS = ['direct', 'paint', 'back=.6', 'back=.7', 'back=.8', 'back=.9', 'detail=0', 'detail=1', 'average=2', 'guidance=1',
-        'guidance=2', 'steps=1', 'steps=8']
+WAYS = '''direct paint back=.6 back=.7 back=.8 back=.9 detail=0 detail=1 average=2 guidance=1 guidance=2
+          steps=1 steps=8'''.split()
 COLUMNS = ('truth','texture','texture_ps','calls')
 
 def number(text):
@@ -42,8 +42,9 @@ def trained(o):
     "Train the run, or go on with it, where latents are given"
     if o.latents is None: return
     precision = 'bf16' if o.device == 'cpu' else 'auto'
-    options = dict(preset=o.preset, precision=precision, n_steps=o.steps, sample_every=0, ckpt_every=max(250, o.steps//4))
-    otcfm.train(o.latents, o.run, device=o.device, progress=False, **options | dict(o.set))
+    options = dict(preset=o.preset, precision=precision, n_steps=o.steps, ckpt_every=max(250, o.steps//4))
+    more = dict(device=o.device, progress=False, sample_every=0)
+    otcfm.train(o.latents, o.run, **more | options | dict(o.set))
 
 class Scenes:
     "Test pictures of all domains, their latents and their round trips"
@@ -80,7 +81,7 @@ def options():
     p.add_argument('--latents', type=Path, help='latent store to train on; none: the run as it is')
     p.add_argument('--preset', default='laptop')
     p.add_argument('--steps', type=int, default=1000)
-    p.add_argument('--set', nargs='+', default=[], type=setting, metavar='OPTION=VALUE', help='more options of training')
+    p.add_argument('--set', nargs='+', default=[], type=setting, metavar='OPTION=VALUE', help='options of training')
     p.add_argument('--device', default='cpu')
     p.add_argument('--threads', type=int, default=1)
     p.add_argument('--ways', nargs='+', default=WAYS)

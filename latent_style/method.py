@@ -396,23 +396,23 @@ def _made_by(t, o, to, asked):
     return fingerprint(*t.identity(), o['strength'], o['seed'], made_from)
 
 def through(t,         # translator
-            fn,        # latents -> latents
+            carry,     # latents -> latents
             pictures,  # whatever `translate_pictures` takes
             o,         # options of translating
             to,        # name of the domain wanted; `None`: the last one
             beside=None, # see `translate_pictures`
-            **asked):  # what else `fn` was made from: a style, the source's domain, ...
+            **asked):  # what else `carry` was made from: a style, the source's domain, ...
     "Pictures through a translator: a list of tensors (3,h,w) in [-1,1], or of the files written"
     o = {k: p.default for k,p in inspect.signature(translating).parameters.items()} | o
     last = finisher(t, o, to, asked)
     if last:
         o |= dict.fromkeys(('finish', *PAINTING))
-        return through(t, last.after(fn), pictures, o, to, last.beside(beside), **asked, finish=last.identity())
+        return through(t, last.after(carry), pictures, o, to, last.beside(beside), **asked, finish=last.identity())
     size,tile = o['size'] or (t.side if t.tile is None else None),t.tile if o['tile'] is None else o['tile']
     how = {k: o[k] for k in ('out','format','batch','lazy','progress')}
     how |= dict(made_by=o['out'] and _made_by(t, o, to, asked), to=t.domains[t.index(to)])
     whole = t.tile is None or not tile
-    return translate_pictures(fn, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
+    return translate_pictures(carry, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
                               beside=beside, **how)
 
 def translate(run,       # run folder, learner, or a translator

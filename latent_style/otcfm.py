@@ -28,7 +28,7 @@ from .method import (Method, Translator as BaseTranslator, check_strength, close
 from .models_style import IsoNext
 from .pairing import (KINDS, batches, check_mode, check_pairs_name, flow_labels, mode_of, pair_batches,
     read_pairs, write_pairs)
-from .repaint import BACK, amounts, amounts_in, beneath, over, share_of, time_back
+from .repaint import amounts, amounts_in, beneath, over, share_of, time_back
 
 # %% ../nbs/05_otcfm.ipynb #00000009
 def networks(n_domains,
@@ -100,9 +100,11 @@ def back_for(t, i, j=None): # translator, number of the target, and of the sourc
     sources = [k for k in range(len(t.domains)) if k != i] if j in (None,i) else [j]
     return time_back(amounts_of(t, i), [amounts_of(t, k) for k in sources])
 
-def painted_over(t, z, y, i, beside, strength, back, average, detail, steps, method, guide):
-    "`y`, what became of the latents `z` on the way to domain number `i`, painted over; `y` is times the gain"
+def painted_over(t, z, y, i, j, beside, strength, back, average, detail, steps, method, guide):
+    "`y`, what became of the latents `z` from domain `j`, `None`: any, on the way to `i`, painted over; times the gain"
     noise,theirs = beside[:,:-2],beside[:,-2:].mean((2,3))
+    known = None if j is None else amounts_of(t, j)
+    if known: theirs = theirs.new_tensor(known).expand_as(theirs)      # one picture may have more than its manner has
     if detail is None: detail = share_of(z, theirs, amounts_of(t, i))
     v = guided(t.velocity, *t.labels(i, 'noise', len(z)), **guide)
     return over(v, beneath(t.gain*z, y, average, detail), noise, 1-strength*(1-back), steps, method)
@@ -150,13 +152,13 @@ class Painter(BaseTranslator):
                detail=0.,     # share of the source's detail, 0 to 1; `None`: see `share_of`
                seed=0,        # of the hand that paints
                beside=None,   # what `beside` gives; `None`: that of `seed`, rows by their numbers
-               steps=3, method='midpoint', guidance=1.5):
+               steps=2, method='midpoint', guidance=1.):
         "Paint over a translation"
         check_how(strength, steps, (0.,1.), back, average, detail)
         if 'noise' not in self.kinds: raise ValueError(KNOWS_NO_NOISE)
         if beside is None: beside = self.beside(z, range(len(z)), seed)
         how = strength, back, average, detail, steps, method, dict(scale=guidance)
-        return painted_over(self, z, self.gain*y, self.index(to), beside, *how)/self.gain
+        return painted_over(self, z, self.gain*y, self.index(to), None, beside, *how)/self.gain
 
 # %% ../nbs/05_otcfm.ipynb #4e9b0002
 class FlowTranslator(Painter):
@@ -167,9 +169,9 @@ class FlowTranslator(Painter):
                  strength=1.,          # 0: the input, 1: the full translation
                  mode=None,            # 'paint', 'direct' or 'inversion'; `None`: the first that the run has learnt
                  source=None,          # domain of the latents, for the inversion; `None`: see `source_of`
-                 steps=None,           # in each direction; `None`: 4 directly, 8 by inversion, 3 painting
+                 steps=None,           # of each flow; `None`: 4 directly, 8 by inversion, 2 painting
                  method='midpoint',    # solver, see `solve`
-                 guidance=None,        # scale; 1: none; `None`: 1.5 painting, else 1
+                 guidance=1.,          # scale; 1: none; painting, of the flow from noise
                  interval=(0.,1.),     # times at which guidance acts
                  decay=False,          # guidance falls to 1 on the way
                  clamp=None,           # largest absolute value of the result; `None`: no limit
@@ -178,18 +180,18 @@ class FlowTranslator(Painter):
         check_how(strength, steps, interval, back, average, detail)
         source = None if source is None else self.index(source)
         mode,i,n = mode_for(self, mode),self.index(to),len(z)
-        if guidance is None: guidance = 1.5 if mode == 'paint' else 1.
+        steps = steps or dict(paint=2, direct=4, inversion=8)[mode]
         guide = dict(scale=guidance, interval=tuple(interval), decay=decay)
         x,self.rows = self.gain*z.to(self.device),0
         source = source_of(self, source, i)
-        if mode == 'inversion': x = inverted(self, x, i, source, steps or 8, method, strength, guide)
+        if mode == 'inversion': x = inverted(self, x, i, source, steps, method, strength, guide)
         else:
             how = guide if mode == 'direct' else {}
-            x = directly(self.velocity, x, self.labels(i, 'direct', n), steps or 4, method, strength, **how)
+            x = directly(self.velocity, x, self.labels(i, 'direct', n), steps, method, strength, **how)
         if mode == 'paint':
             if beside is None: beside = self.beside(z, range(n), seed)
             if back is None: back = back_for(self, i, source)
-            x = painted_over(self, z, x, i, beside, strength, back, average, detail, steps or 3, method, guide)
+            x = painted_over(self, z, x, i, source, beside, strength, back, average, detail, steps, method, guide)
         self.calls = self.rows/n
         return clamped(x, clamp)/self.gain
 
@@ -343,9 +345,9 @@ def translate(run,             # run folder, or a translator
               to:str=None,     # name of the domain wanted; `None`: the last one
               mode:str=None,   # 'paint', 'direct' or 'inversion'; `None`: the first that the run has learnt
               source:str=None, # domain of the pictures; `None`: see `source_of`
-              steps:int=None,  # of the solver in each direction; `None`: 4 directly, 8 by inversion, 3 painting
+              steps:int=None,  # of the solver, for each flow; `None`: 4 directly, 8 by inversion, 2 painting
               method='midpoint',  # solver: 'euler', 'midpoint', 'heun', 'rk4' or 'adaptive'
-              guidance:float=None, # scale of the guidance; 1: none; `None`: 1.5 painting, else 1
+              guidance=1.,     # scale of the guidance; 1: none
               interval=(0.,1.),# times at which it acts
               decay=False,     # it falls to 1 on the way
               clamp:float=None,   # largest absolute value of the latents; `None`: no limit
@@ -353,11 +355,11 @@ def translate(run,             # run folder, or a translator
               **kwargs):
     "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
     t = translator_of(run, kwargs, precision=precision)
-    how = dict(mode=mode, source=source, steps=steps, method=method, interval=interval, decay=decay, clamp=clamp)
+    how = dict(mode=mode, source=source, steps=steps, method=method, guidance=guidance, interval=interval, decay=decay,
+               clamp=clamp)
     if mode_for(t, mode) != 'paint':
-        how |= dict(guidance=1. if guidance is None else guidance)
         return through(t, lambda z: t(z, to, kwargs['strength'], **how), pictures, kwargs, to=to, **how)
-    how |= dict(mode='paint', guidance=guidance) | {k: kwargs[k] for k in PAINTING if kwargs[k] is not None}
+    how |= dict(mode='paint') | {k: kwargs[k] for k in PAINTING if kwargs[k] is not None}
     c = t.codec.channels
     def painted(x): return t(x[:,:c], to, kwargs['strength'], beside=x[:,c:], **how)
     return through(t, painted, pictures, kwargs, to, lambda z, names: t.beside(z, names, kwargs['seed']), **how)

@@ -73,12 +73,12 @@ def over(v,         # velocity `v(x, t)` of a flow from noise
          h,         # what is painted over (b,c,h,w)
          noise,     # the hand that paints (b,c,h,w)
          back,      # time to which it is set back: 1 leaves it as it is, at 0 it is forgotten
-         steps=3,   # of the solver
+         steps=2,   # of the solver
          method='midpoint'):
     "Set latents back into noise, and carry them on to 1"
     return solve(v, (1-back)*noise + back*h, time_grid(steps, back, 1.), method)
 
-BACK = .7         # where there are strokes to add; found on the painted world
+BACK = .8         # where there are strokes to add; found on the painted world
 
 def time_back(ours,   # `amounts` of the target's manner
               theirs, # those of the manners that a picture may come from; `None` in either place: unknown

@@ -102,7 +102,7 @@ def _file_options(file, options, path=None, elsewhere=None):
         raise ValueError(f'{file}: masks: a file imports nothing; '
                          'name the function on the command line, --masks module:function')
     # the file that a run wrote names its method, describes its latents and their codec: no option asks for that
-    notes = {'method','latents','pictures'} if 'method' in found else set()
+    notes = {'method','latents','pictures','amounts'} if 'method' in found else set()
     if notes and ('codec' not in options or isinstance(found.get('codec'), dict)): notes |= {'codec'}
     return from_file({k: v for k,v in _filed(file).items() if k not in notes}, options, file, elsewhere),[]
 

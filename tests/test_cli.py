@@ -177,9 +177,14 @@ def test_otcfm(world, latents):
     o = options(world/'flow')
     want = dict(method='otcfm', domains=['anime','photo'], n_steps=8, coupling='exact', mode='both')
     assert {k: o[k] for k in want} == want
+    call('train', '--config', world/'flow'/'config.json', '--path', world/'flow_again', '--n_steps', 1)
+    assert options(world/'flow_again')['amounts'] == o['amounts'] and set(o['amounts']) == {'anime','photo'}
     photo = world/'pictures/test/photo/000000.png'
     words = ['translate', world/'flow', photo, '--to', 'anime', '--device', 'cpu', '--out']
-    call(*words, world/'direct.png')
+    call(*words, world/'painted.png')
+    for name,how in (('other',['--seed', 1]), ('far',['--back', '.3']), ('direct',['--mode', 'direct'])):
+        call(*words, world/f'{name}.png', *how)
+    assert len({(world/f'{n}.png').read_bytes() for n in ('painted','other','far','direct')}) == 4
     inverse = '--mode inversion --source photo --steps 2 --method heun --guidance 3'.split()
     call(*words, world/'inverted.png', *inverse)
     older = ['--checkpoint', world/'flow', '--input', photo, '--output', world/'older.png', '--device', 'cpu']
@@ -195,6 +200,22 @@ def test_otcfm(world, latents):
     for words in (['otcfm', latents, '--ngf', 8], ['--config', world/'other.yaml', '--data', latents]):
         said = call('train', *words, '--path', world/'no', code=2)
         assert "unknown option 'ngf'. That is an option of cyclegan (this is otcfm)" in said, said
+
+def test_finish(world, latents, run):
+    "A flow paints over the results of another method"
+    nets = '--dim 32 --n_blocks 2 --n_s 32 --batch 4 --device cpu --no-progress --n_steps 2 --sample_every 0'.split()
+    call('train', 'otcfm', latents, '--path', world/'brush', *nets)
+    photo = world/'pictures/test/photo/000000.png'
+    words = ['translate', run, photo, '--to', 'anime', '--device', 'cpu', '--out']
+    call(*words, world/'bare.png')
+    for name,how in (('once',[]), ('again',[]), ('deep',['--back', '.4']), ('sharp',['--detail', '1'])):
+        call(*words, world/f'{name}.png', '--finish', world/'brush', *how)
+    made = {n: (world/f'{n}.png').read_bytes() for n in ('bare','once','again','deep','sharp')}
+    assert made['once'] == made['again'] and len(set(made.values())) == 4
+    said = call(*words, world/'no.png', '--finish', run, code=2)
+    assert 'does not paint' in said, said
+    said = call(*words, world/'no.png', '--back', '.4', code=2)
+    assert 'say with which run, finish=' in said, said
 
 def test_flows_have_verbs(world, latents):
     "Pairs for reflow, and new pictures from noise"
