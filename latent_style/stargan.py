@@ -267,7 +267,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           patch=5,                # their side in cells
           w_ds=1.,                # of diversity at the start
           ds_margin:float=1.5,    # no reward for more diversity than this; `None`: no limit
-          ds_decay=.5,            # share of the run in which the weight of diversity falls to 0
+          ds_decay:float=.5,      # share of the run in which the weight of diversity falls to 0; `None`: it stays
           w_r1=2.,                # of the R1 penalty; 0: none
           r1_every=16,            # steps between two R1 penalties
           width=256,              # of the generator
