@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Batch', 'PRESETS', 'ABOUT', 'SHAPE', 'METHOD', 'networks', 'aimed_plan', 'in_pieces', 'batches', 'styles',
-           'in_styles', 'hands_of', 'fakes', 'd_loss', 'r1_loss', 'g_loss', 'painted', 'Crowd', 'step',
+           'in_styles', 'hands_of', 'fakes', 'd_loss', 'r1_loss', 'g_loss', 'painted', 'Crowd', 'step', 'Recent',
            'StarTranslator', 'StarGAN', 'train', 'translate']
 
 # %% ../nbs/04_stargan_v2.ipynb #00000002
@@ -19,7 +19,7 @@ import torch
 from .brushwork import Textures, cells, noise_of, textures_of
 from .data import generator
 from .store import multidomain_plan, past_places, rank_rows
-from .learner import Made, parts_of, turn
+from .learner import Callback, Made, parts_of, turn
 from .losses import adversarial, diversity, l1, lazy, r1, twice
 from .method import run_training, takes, training, translating, translator_of
 from .models import frozen
@@ -172,26 +172,46 @@ def painted(fake): # `fakes`
     each = [fake.ref, fake.lat, *([fake.lat2] if hasattr(fake, 'lat2') else [])]
     return torch.stack(each, 1).flatten(0, 1),len(each)
 
+# %% ../nbs/04_stargan_v2.ipynb #b0000f11
 class Crowd:
-    "The fakes of the whole step: the texture of each is judged among those of its own domain"
+    "The fakes of the whole step and recent ones: the texture of each is judged among those of its own domain"
     def __init__(self, learn,
                  parts, # of the batch
                  made): # `Made`, of styles and fakes
         ends = [0,*accumulate(len(part[0]) for part in parts)]
         self.first = {id(part): learn.rank*ends[-1]+k for part,k in zip(parts, ends)}
         self.loss = learn.texture['all'].some(learn.texture_filters, learn.rng('texture'))
-        self.every = self.y = None
-        if len(parts) > 1 or learn.world > 1:
-            fakes = torch.cat([painted(made.look(part)[1])[0].detach() for part in parts])
-            y = torch.cat([part.y_trg for part in parts])
-            self.every,self.y = (learn.acc.gather(v) for v in (fakes,y))
+        each,self.k = zip(*(painted(made.look(part)[1]) for part in parts))
+        fakes,y = torch.cat(each).detach(),torch.cat([part.y_trg for part in parts])
+        self.fakes,self.y = (learn.acc.gather(v) for v in (fakes,y)) if learn.world > 1 else (fakes,y)
+        self.recent,self.count = learn.state.get('recent'),learn.state.get('recent_count')
+        self.every,self.domains = self.fakes,self.y.repeat_interleave(self.k[0])
+        if self.recent is not None: self.join()
+        elif len(parts) == 1 and learn.world == 1: self.every = None
+    def join(self):
+        "Let the recent fakes be part of the crowd; free places belong to no domain"
+        d,size = self.recent.shape[:2]
+        domain,place = (torch.arange(n, device=self.y.device) for n in (d,size))
+        filled = torch.where(place < self.count[:,None], domain[:,None], d).flatten()
+        self.every = torch.cat([self.fakes, self.recent.flatten(0, 1).to(self.fakes.dtype)])
+        self.domains = torch.cat([self.domains, filled])
     def term(self, part):
         "The texture term of a part: a function `fakes` -> scalar"
         def texture(fake):
             z,k = painted(fake)
-            y = part.y_trg if self.y is None else self.y
-            return self.loss(z, self.every, k*self.first[id(part)], y.repeat_interleave(k))
+            return self.loss(z, self.every, k*self.first[id(part)], self.domains)
         return texture
+    @torch.no_grad()
+    def keep(self):
+        "Put a fake of each content in the place of the oldest one of its domain"
+        if self.recent is None: return
+        y,fakes,size = self.y,self.fakes[1::self.k[0]],self.recent.shape[1]
+        before = (y[:,None] == y).tril(-1).sum(1)                 # rows of the same domain that stand before it
+        where = y,(self.count[y]+before) % size
+        old = self.recent[where]
+        finite = fakes.isfinite().flatten(1).all(1).view(-1,1,1,1)
+        self.recent[where] = torch.where(finite, fakes.to(old.dtype), old)
+        self.count += (y[:,None] == torch.arange(len(self.count), device=y.device)).sum(0)
 
 # %% ../nbs/04_stargan_v2.ipynb #00000026
 def step(learn,  # learner with G, F, E, D
@@ -215,6 +235,7 @@ def step(learn,  # learner with G, F, E, D
     of_d,_ = turn(learn, judge, parts, 'D', exact=bool(often))
     crowd = Crowd(learn, parts, made) if w.tex else None
     of_g,_ = turn(learn, paint, parts, 'G','F','E')
+    if crowd: crowd.keep()
     return of_d | of_g
 
 # %% ../nbs/04_stargan_v2.ipynb #0000002c
@@ -223,9 +244,11 @@ PRESETS = dict(
     blocks6 = dict(n_blocks=6, w_id=1., ds_margin=1.5, w_r1=2., r1_every=16, lr_f=1e-6, batch=64, ema=0., ds_decay=1.,
                    warmup=200),
     laptop  = dict(width=64, n_blocks=4, residual=True, w_map=128, w_enc=64, ndf=96, batch=8, n_steps=4500, lr=1e-3,
-                   beta1=.5, w_cyc=.5, w_id=.3, w_ds=.5, ds_margin=.3, ds_decay=1., w_r1=.02, ema=.995,
-                   schedule='linear', min_lr=0., sample_every=900, log_every=50, ckpt_every=500, health_every=300),
-    gpu8    = dict(batch=32, n_steps=100_000, precision='auto', residual=True))
+                   lr_f=1e-3, beta1=.5, noise=2, cells=4, w_tex=10., filters=32, recent=16, he=True, w_sty=.5,
+                   w_cyc=1., w_id=0., w_ds=.5, ds_margin=.25, ds_decay=None, w_r1=.02, ema=.995, schedule='linear',
+                   min_lr=0., sample_every=900, log_every=50, ckpt_every=500, health_every=300),
+    gpu8    = dict(batch=32, n_steps=100_000, precision='auto', residual=True, noise=2, cells=4, w_tex=10., recent=32,
+                   he=True, lr_f=1e-4, w_sty=.5, w_id=0., w_ds=.5, ds_margin=.25, ds_decay=None))
 
 # %% ../nbs/04_stargan_v2.ipynb #b0c97796
 ABOUT = dict(     # what the help says of each preset
@@ -233,6 +256,20 @@ ABOUT = dict(     # what the help says of each preset
     blocks6 = 'published: a generator of 6 blocks, identity, R1 now and then; 50,000 steps, a GPU',
     laptop  = 'small networks: 4500 steps, 41 minutes on one processor core (with bf16)',
     gpu8    = 'for a graphics card with 8 GB: 100,000 steps in bf16')
+
+# %% ../nbs/04_stargan_v2.ipynb #b0000e70
+class Recent(Callback):
+    "A few recent fakes of each domain as part of the training state"
+    order = -20
+    def __init__(self, domains, # how many
+                 size):         # fakes of each; room for all rows of a step
+        self.domains,self.size = domains,size
+    def before_fit(self, learn):
+        if 'recent' in learn.state: return
+        x = learn.batch(learn).x
+        size = max(self.size, learn.batch_size)
+        learn.state['recent'] = x.new_zeros((self.domains, size, *x.shape[1:]))
+        learn.state['recent_count'] = torch.zeros(self.domains, dtype=torch.long, device=x.device)
 
 # %% ../nbs/04_stargan_v2.ipynb #0000002e
 SHAPE = 'width n_blocks norm residual n_s n_z w_map w_enc ndf sn noise'.split()
@@ -253,8 +290,9 @@ class StarGAN(Styled):
         w = weights_of(o, adv=o.w_adv, id=o.w_id, tex=o.w_tex, game=o.adv, cells=o.cells)
         return lambda learn, b: step(learn, b, w)
     def callbacks(self, o, data):
-        textures = [Textures(dict(all=textures_of(data, o)), o.filters)] if o.w_tex else []
-        return textures + super().callbacks(o, data)
+        if not o.w_tex: return super().callbacks(o, data)
+        recent = [Recent(len(o.domains), o.recent)] if o.recent else []
+        return [Textures(dict(all=textures_of(data, o)), o.filters), *recent, *super().callbacks(o, data)]
     def translator(self, nets, codec, o): return StarTranslator(nets, codec, o.domains, o.gain, vars(o))
 
 METHOD = StarGAN()
@@ -283,6 +321,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           w_tex=0.,               # weight of the texture term; 0: none
           filters=64,             # of 512, drawn for the texture term of each step
           patch=5,                # their side in cells
+          recent=0,               # fakes of each domain that are kept to judge the texture of others among them
           targets:int=None,       # domains that the rows of a step go to; `None`: every row for itself
           w_ds=1.,                # of diversity at the start
           ds_margin:float=1.5,    # no reward for more diversity than this; `None`: no limit
