@@ -136,16 +136,18 @@ def wanted(r, # answers (n,m) of a crowd
     curve = q[:,((torch.arange(r.shape[1], device=q.device)+.5)*(q.shape[1]/r.shape[1])).long()]
     return torch.empty_like(r).scatter_(1, _order(r), curve.to(r))
 
-def wanted_of(r, # answers (n,m) of a crowd of several domains
-              q, # quantiles (d,n,k) of all domains
-              y):# domain of each answer (m,)
+def wanted_of(answers, # of a crowd of several domains (n,m)
+              curves,  # quantiles (d,n,k) of all domains
+              y):      # domain of each answer (m,); what belongs to none of them, `d`, is not looked at
     "What each answer should be: the quantile of its rank among those of its own domain (n,m)"
-    d,n,k = q.shape
-    order,own = _order(r + y*(r.max()-r.min())),y.sort()[0]      # domains one after the other, each in its own order
-    count = (y[:,None] == torch.arange(d, device=y.device)).sum(0)
+    order = _order(answers + y*(answers.max()-answers.min()))    # domains one after the other, each in its own order
+    domains,n,k = curves.shape
+    own = y.sort()[0].clamp(max=domains-1)
+    count = (y[:,None] == torch.arange(domains, device=y.device)).sum(0)
     place = torch.arange(len(y), device=y.device)-(count.cumsum(0)-count)[own]
-    curve = q.movedim(1, 2).reshape(d*k, n)[own*k + ((place+.5)/count[own]*k).long()]
-    return torch.empty_like(r).scatter_(1, order, curve.T.to(r))
+    level = ((place+.5)/count[own]*k).long().clamp(max=k-1)
+    curve = curves.movedim(1, 2).reshape(domains*k, n)[own*k + level]
+    return torch.empty_like(answers).scatter_(1, order, curve.T.to(answers))
 
 # %% ../nbs/02_losses.ipynb #b00000f7
 def texture(z,          # latents (b,c,h,w)

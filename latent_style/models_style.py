@@ -109,8 +109,10 @@ class StyledGenerator(nn.Module):
 
     def forward(self, x, # (b,c,h,w)
                 s,       # (b,n_s), or (k·b,n_s): k sets of b styles, one after the other
-                *noise): # (b,noise,h,w), for generators that take it
-        h,k = self.encode(torch.cat([x, *noise], 1) if noise else x),len(s)//len(x)
+                noise=None): # (b,noise,h,w), for a generator that has such channels
+        given = 0 if noise is None else noise.shape[1]
+        if given != self.noise: raise ValueError(f'this generator takes {self.noise} channels of noise, got {given}')
+        h,k = self.encode(torch.cat([x, noise], 1) if self.noise else x),len(s)//len(x)
         if k > 1: h,x = h.repeat(k,1,1,1),x.repeat(k,1,1,1)
         return self.styled(h, x, s)
 

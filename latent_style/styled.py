@@ -33,8 +33,8 @@ def rate_of(o): # options `schedule`, `n_steps`, `warmup`, `min_lr`
 
 def weights_of(o, **more): # options; weights that only one of the games has
     "Weights of the losses, as the steps want them"
-    return SimpleNamespace(sty=o.w_sty, cyc=o.w_cyc, r1=o.w_r1, r1_every=o.r1_every, margin=o.ds_margin,
-                           ds=lambda i: decay(i, o.ds_decay*o.n_steps, o.w_ds), **more)
+    def ds(i): return o.w_ds if o.ds_decay is None else decay(i, o.ds_decay*o.n_steps, o.w_ds)
+    return SimpleNamespace(sty=o.w_sty, cyc=o.w_cyc, r1=o.w_r1, r1_every=o.r1_every, margin=o.ds_margin, ds=ds, **more)
 
 # %% ../nbs/workshop/styled.ipynb #00000009
 def two_noises(learn,

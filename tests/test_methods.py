@@ -58,7 +58,8 @@ IN_PARTS = dict(
     cyclegan = [dict(w_id=.5, pool_size=5), dict(w_id=0., adv='hinge', sn=False),
                 dict(w_id=.5, noise=2, cells=2, w_tex=2., patch=3, filters=8, past=3)],
     stargan  = [dict(r1_every=2, lr=.005, lr_f=.5, ds_decay=2.), dict(r1_every=2, adv='nonsat', sn=False, norm='gn'),
-                dict(r1_every=2, noise=2, cells=2, w_tex=2., patch=3, filters=8, ds_decay=2.)],
+                dict(r1_every=2, noise=2, cells=2, w_tex=2., patch=3, filters=8, ds_decay=2.),
+                dict(noise=2, cells=2, w_tex=2., patch=3, filters=8, recent=5, he=True, targets=1)],
     pixels   = [dict(order='joint', r1_every=2, ds_margin=.2), dict(order='original', ds_margin=.2)],
     otcfm    = [dict(), dict(mode='direct', clip=1e-3)])
 

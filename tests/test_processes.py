@@ -26,7 +26,8 @@ RUNS = dict(
     stargan  = ('stargan', 'latents', TINY | STARGAN | dict(
         width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, lr=.005, lr_f=.5, ds_decay=2.)),
     brushed  = ('stargan', 'latents', TINY | STARGAN | dict(
-        width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, noise=2, cells=2, w_tex=2., patch=3, filters=8)),
+        width=16, n_blocks=1, w_map=16, w_enc=8, ndf=8, noise=2, cells=2, w_tex=2., patch=3, filters=8,
+        recent=5, he=True)),
     pixels   = ('stargan_pixels', 'pictures/train', TINY | STARGAN | dict(
         size=32, width=4, c_max=8, n_s=8, n_z=4, w_map=16, workers=0, ds_margin=.2)),
     otcfm    = ('otcfm', 'latents', TINY | dict(
