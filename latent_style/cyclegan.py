@@ -225,9 +225,9 @@ PRESETS = dict(
                      gain=1/(10*.18215), ema=0., d_scale=.5),
     separable = dict(conv='separable', n_blocks=9, residual=True, d_stride=2, w_cyc=.5, w_id=.1, batch=1, kimg=214,
                      gain=1/.18215, ema=0., d_scale=.5),
-    laptop    = dict(noise=2, cells=4, w_tex=5., past=12, w_id=0., ngf=96, n_blocks=4, k=3, ndf=32, batch=4,
+    laptop    = dict(noise=2, cells=4, w_tex=5., w_id=0., ngf=96, n_blocks=4, k=3, ndf=32, batch=4,
                      n_steps=1200, lr=1e-3, ema=.99, sample_every=200, log_every=20),
-    gpu8      = dict(noise=2, cells=4, w_tex=5., past=34, w_id=0., batch=16, n_steps=60_000, precision='auto'))
+    gpu8      = dict(noise=2, cells=4, w_tex=5., w_id=0., batch=16, n_steps=60_000, precision='auto'))
 
 # %% ../nbs/03_cyclegan.ipynb #bc712bdd
 ABOUT = dict(     # what the help says of each preset
