@@ -38,6 +38,7 @@ def options():
     p.add_argument('--set', nargs='*', default=[], metavar='KEY=VALUE', help='more options of train (values as JSON)')
     p.add_argument('--run', type=Path, help='evaluate this run instead of training')
     p.add_argument('--identity', action='store_true', help='only the rows that need no method')
+    p.add_argument('--store', type=Path, help='folder for the latents of the train splits; kept, and used again')
     p.add_argument('--out', type=Path, default=Path('runs/real_quality'), help='gets tables, grid.png, run/')
     p.add_argument('--threads', type=int, default=2)
     p.add_argument('--seed', type=int, default=0)
@@ -73,7 +74,7 @@ def train(o, codec, path):
     method,domains = module_of(o.method),(o.src,o.trg)
     extra = {k: value(v) for k,v in (s.split('=', 1) for s in o.set)}
     with tempfile.TemporaryDirectory() as d:
-        store,start = Path(d)/'store',time.perf_counter()
+        store,start = o.store or Path(d)/'store',time.perf_counter()
         pictures = linked({k: split(o, k, 'train') for k in domains}, Path(d)/'pictures')
         encode_folder(pictures, store, codec=codec, size=o.size)
         encode_s = time.perf_counter()-start
