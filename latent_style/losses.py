@@ -145,7 +145,7 @@ def wanted_of(answers, # of a crowd of several domains (n,m)
     own = y.sort()[0].clamp(max=domains-1)
     count = (y[:,None] == torch.arange(domains, device=y.device)).sum(0)
     place = torch.arange(len(y), device=y.device)-(count.cumsum(0)-count)[own]
-    level = ((place+.5)/count[own]*k).long().clamp(max=k-1)
+    level = ((place+.5)/count[own].clamp(min=1)*k).long().clamp(0, k-1)
     curve = curves.movedim(1, 2).reshape(domains*k, n)[own*k + level]
     return torch.empty_like(answers).scatter_(1, order, curve.T.to(answers))
 
