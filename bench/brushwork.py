@@ -57,7 +57,7 @@ def main():
     p.add_argument('path', type=Path)
     p.add_argument('--to', nargs='+', default=[m for m in MANNERS if m != 'photo'], choices=MANNERS)
     p.add_argument('--seeds', nargs='+', type=int, default=[0])
-    p.add_argument('--steps', type=int, default=1200)
+    p.add_argument('--steps', type=int, default=400)
     p.add_argument('--recipes', nargs='+', default=['whole'], choices=['all',*RECIPES], metavar='NAME',
                    help=f'all, or some of {", ".join(RECIPES)}')
     p.add_argument('--set', nargs='+', default=[], type=setting, metavar='OPTION=NUMBER')

@@ -226,14 +226,14 @@ PRESETS = dict(
     separable = dict(conv='separable', n_blocks=9, residual=True, d_stride=2, w_cyc=.5, w_id=.1, batch=1, kimg=214,
                      gain=1/.18215, ema=0., d_scale=.5),
     laptop    = dict(noise=2, cells=4, w_tex=5., w_id=0., ngf=96, n_blocks=4, k=3, ndf=32, batch=4,
-                     n_steps=1200, lr=1e-3, ema=.99, sample_every=200, log_every=20),
+                     n_steps=400, lr=1e-3, ema=.99, sample_every=100, log_every=10),
     gpu8      = dict(noise=2, cells=4, w_tex=5., w_id=0., batch=16, n_steps=60_000, precision='auto'))
 
 # %% ../nbs/03_cyclegan.ipynb #bc712bdd
 ABOUT = dict(     # what the help says of each preset
     dense     = 'published: a dense generator with tanh, of latents divided by 10; 50,000 steps, a GPU',
     separable = 'published: a residual generator of separable convolutions; 214,000 samples, a GPU',
-    laptop    = 'small networks: a first result after 1200 steps, some minutes on two processor cores',
+    laptop    = 'small networks: strokes after 400 steps, two or three minutes on a processor core',
     gpu8      = 'for a graphics card with 8 GB: 60,000 steps in bf16')
 
 # %% ../nbs/03_cyclegan.ipynb #00000021
