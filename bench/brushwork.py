@@ -22,8 +22,8 @@ from latent_style.painted import MANNERS, paint_folder
 
 OFF = dict(noise=dict(noise=0), cells=dict(cells=1, w_id=.2), texture=dict(w_tex=0.))
 def off(*names): return {k: v for name in names for k,v in OFF[name].items()}
-RECIPES = dict(whole={}, and_past=dict(past=12), no_noise=off('noise'), no_cells=off('cells'), no_texture=off('texture'),
-               only_noise=off('cells', 'texture'), only_cells=off('noise', 'texture'),
+RECIPES = dict(whole={}, and_past=dict(past=12), no_noise=off('noise'), no_cells=off('cells'),
+               no_texture=off('texture'), only_noise=off('cells', 'texture'), only_cells=off('noise', 'texture'),
                only_texture=off('noise', 'cells'), none=off(*OFF))
 
 def world(path):
