@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
 # %% ../nbs/workshop/store.ipynb #00000003
-from .autoencoders import load_codec, standardise
+from .autoencoders import SHORT, load_codec, standardise
 from .basics import nearest
 from .data import find_files, generator, picture_suffixes
 from .disk import file_hash, locked, replace_file, write_json
@@ -314,8 +314,7 @@ def only_these(folder,  # of a store
     memory.came_from(domains, source)
 
 # %% ../nbs/workshop/store.ipynb #00000021
-SD15 = dict(id=None, kind='Latents', path='stable-diffusion-v1-5/stable-diffusion-v1-5', subfolder='vae',
-            channels=4, factor=8, scale=0.18215, shift=0.)
+SD15 = dict(id=None, kind='Latents', **SHORT['sd15'], channels=4, factor=8, scale=0.18215, shift=0.)
 
 def _load_tensor(path):
     "What a latent file holds"
