@@ -20,7 +20,7 @@ winograd
 kernels
 tiles
 data
-autoencoders gather
+autoencoders gather latent_files
 store
 encoding pictures sources
 translation
@@ -29,6 +29,7 @@ models_style
 models_pixels
 losses flows
 learner pairing
+saving
 run
 callbacks
 method
