@@ -219,7 +219,8 @@ def check_writable(path): # run folder
     probe = Path(path)/'ckpt'/'.tmp-probe'
     probe.mkdir(parents=True, exist_ok=True)
     probe.rmdir()
-    if (Path(path)/'log.jsonl').exists(): open(Path(path)/'log.jsonl', 'a', encoding='utf-8').close()
+    log = Path(path)/'log.jsonl'
+    if log.exists(): open(ordinary(log), 'a', encoding='utf-8').close()
 
 def read_training(learn, file):
     "Fill a learner from the state of a checkpoint"
@@ -228,6 +229,7 @@ def read_training(learn, file):
 
 def _begin_with(path):
     "The checkpoint to go on from, and what was the best one when it was written"
+    check_writable(path)
     clear_remains(Path(path)/'ckpt')
     folder = newest_whole(path)
     known = read_state(folder) if folder else {}
@@ -245,11 +247,9 @@ class Checkpoint(Callback):
                  defaults=None):     # of options, for runs that are older than an option
         self.every,self.keep,self.free,self.defaults = every,keep,free,defaults
         self.best,self.sign = best and best.lstrip('+-'),direction(best or '', mode)
-        self.top,self.new,self.told = {},False,False
+        self.top,self.found,self.new,self.told = {},None,False,False
     def setup(self, learn):
-        if learn.main:
-            check_config(learn.path, learn.config, self.free, self.defaults)
-            check_writable(learn.path)
+        if learn.main: check_config(learn.path, learn.config, self.free, self.defaults)
         folder,top = learn.from_first(_begin_with(learn.path) if learn.main else None)
         if folder: self.load(learn, folder)
         if top and top['step'] <= learn.i: self.top = top
@@ -261,11 +261,12 @@ class Checkpoint(Callback):
         if not self.best: return
         if self.best not in learn.row: self.told = self.told or note_missing(learn, self.best)
         elif beats(learn.row[self.best], self.top, self.best, self.sign) and not learn.state['bad_run'].item():
-            self.top = dict(step=learn.i, value=learn.row[self.best], key=self.best, sign=self.sign)
-            self.save(learn)
+            self.found = dict(step=learn.i, value=learn.row[self.best], key=self.best, sign=self.sign)
     def after_step(self, learn):
         if self.new and not learn.state['bad'].item(): self.prune(learn)   # a finite step came after it: it is good
-        if due(learn.i, self.every): self.save(learn)
+        # only here, when the other watchers are through with this step: a run that goes on does not call them again
+        wanted,self.top,self.found = self.found or due(learn.i, self.every),self.found or self.top,None
+        if wanted: self.save(learn)
     def after_fit(self, learn):
         if self.save(learn): self.prune(learn)
     def save(self, learn):

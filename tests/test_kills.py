@@ -335,6 +335,19 @@ def test_the_best_step_is_known_though_the_note_of_it_was_lost(world, tmp_path):
     assert read_best(tmp_path/'r') == dict(step=6, value=1., key='q', sign=1)
     assert [p.name for p in checkpoints(tmp_path/'r')] == ['step_00000006','step_00000009']
 
+@pytest.mark.usefixtures('no_curves')
+def test_a_step_is_over_before_it_is_saved(world, tmp_path):
+    "The best step is found when a row is written, before the samples of that step are drawn: it is saved after them"
+    from latent_style import cyclegan
+    class Late(Callback):
+        order = 30
+        def after_step(self, learn): seen[learn.i] = (learn.path/'ckpt'/f'step_{learn.i:08d}').exists()
+    seen = {}
+    how = SMALL | dict(n_steps=4, ckpt_every=99, best='q', sample_every=2, cbs=[Late()])
+    cyclegan.train(world/'latents', tmp_path/'r', evaluate=lambda learn: dict(q=float(learn.i)), **how)
+    assert seen == dict.fromkeys(range(1, 5), False) and read_best(tmp_path/'r')['step'] == 4
+    assert len(checkpoints(tmp_path/'r')) == 2
+
 def test_durations_use_a_clock_that_only_goes_forward(root):
     files = [*(root/'latent_style').rglob('*.py')]
     assert not [f.name for f in files if re.search(r'\btime\.time\(', f.read_text(encoding='utf-8'))]
