@@ -48,7 +48,8 @@ def make_files(root, n, shape):
 def loader_rates(root, batch, seconds):
     "What a DataLoader reaches, from files and from memory"
     a,b = (endless(Files(root/d), batch) for d in 'ab')
-    memory = TensorDataset(torch.stack([torch.load(f).float() for f in sorted((root/'a').glob('*.pt'))]))
+    files = sorted((root/'a').glob('*.pt'))
+    memory = TensorDataset(torch.stack([torch.load(f, weights_only=True).float() for f in files]))
     rows = endless(memory, batch)
     return {'one torch.load per sample, DataLoader': rate(lambda i: (next(a), next(b)), 2*batch, seconds),
             'DataLoader over a tensor in memory': rate(lambda i: next(rows), batch, seconds)}

@@ -6,7 +6,7 @@
 __all__ = ['SHORT', 'Pixels', 'standardise', 'unstandardise', 'Latents', 'load_codec']
 
 # %% ../nbs/workshop/autoencoders.ipynb #00000002
-import hashlib, importlib, json, warnings
+import hashlib, importlib, json, math, warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 # %% ../nbs/workshop/autoencoders.ipynb #00000003
 from .basics import optional
+from .disk import ordinary, read_json
 from .codec import TinyAE
 from .tiles import tiled
 
@@ -71,23 +72,35 @@ def _local_config(folder, subfolders):
     "Configuration of the autoencoder in a folder, and its subfolder"
     for sub in subfolders:
         f = Path(folder)/sub/'config.json'
-        if f.exists(): return json.loads(f.read_text(encoding='utf-8')),sub
+        if f.exists(): return read_json(f),sub
     places = ' or '.join(sub or 'this folder' for sub in subfolders)
     raise ValueError(f'{folder}: no config.json in {places}; give the folder of an autoencoder, or subfolder=')
 
-def _hub_config(name, subfolders, offline):
-    "Configuration of an autoencoder on the hub or in its local cache, and its subfolder"
+def _in_cache(name, subfolders):
+    "Folder of an autoencoder in the hub's local cache"
+    look = optional('huggingface_hub', 'sd').try_to_load_from_cache     # unlike others it asks nobody for anything
+    for sub in subfolders:
+        try: file = look(str(name), f'{sub}/config.json'.lstrip('/'))
+        except ValueError: file = None                                  # it is no name of the hub
+        if isinstance(file, str): return Path(file).parents[1 if sub else 0]
+    raise _not_found(name)
+
+def _not_found(name):
+    return ValueError(
+        f'autoencoder {name!r}: there is no such folder, and as a name on the Hugging Face hub it is neither in the '
+        f'local cache nor could be fetched. Check the spelling; or, where there is a network, run `hf download {name}` '
+        "once; or give a local folder; 'tiny' is the codec that comes with the package.")
+
+def _hub_config(name, subfolders):
+    "Configuration of an autoencoder on the hub, and its subfolder"
     load = optional('diffusers', 'sd').AutoencoderKL.load_config
     for sub in subfolders:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')
-                return load(str(name), subfolder=sub or None, local_files_only=offline),sub
+                return load(str(name), subfolder=sub or None),sub
         except Exception as e: last = e
-    raise ValueError(
-        f'autoencoder {name!r}: there is no such folder, and as a name on the Hugging Face hub it is neither in the '
-        f'local cache nor could be fetched. Check the spelling; or, where there is a network, run `hf download {name}` '
-        "once; or give a local folder; 'tiny' is the codec that comes with the package.") from last
+    raise _not_found(name) from last
 
 # %% ../nbs/workshop/autoencoders.ipynb #00000017
 _DIFFUSERS = ('AutoencoderKL', 'AutoencoderTiny', 'AutoencoderKLFlux2', 'AutoencoderDC')
@@ -103,9 +116,13 @@ def _quiet():
 
 def _tiny_net(folder, cfg):
     "The network of the bundled codec"
-    net = TinyAE(**cfg['net'])
-    net.load_state_dict(load_file(folder/'model.safetensors'))
-    return net
+    config,file = folder/'config.json',folder/'model.safetensors'
+    try: net = TinyAE(**cfg['net'])
+    except (KeyError, TypeError, ValueError, RuntimeError) as e: raise ValueError(f'{config}: net: {e!r}') from e
+    try: net.load_state_dict(load_file(ordinary(file)))
+    except Exception as e: raise ValueError(f'{file}: {e}') from e
+    if all(v.isfinite().all() for v in net.state_dict().values()): return net
+    raise ValueError(f'{file}: has weights that are not finite')
 
 def _diffusers_net(kind, name, subfolder, offline):
     "An autoencoder of diffusers, float32"
@@ -120,7 +137,7 @@ def _load_net(name, cfg, subfolder, offline):
     try:
         if kind == 'TinyAE': net = _tiny_net(Path(name)/subfolder, cfg)
         elif kind in _DIFFUSERS: net = _diffusers_net(kind, name, subfolder, offline)
-        else: raise ValueError(f"its class is {kind}, known are {', '.join(_DIFFUSERS)} and TinyAE")
+        else: raise ValueError(f"its _class_name is {kind}, known are {', '.join(_DIFFUSERS)} and TinyAE")
     except ImportError: raise
     except Exception as e: raise ValueError(f'autoencoder {name}: cannot be loaded: {e}') from e
     return kind,net.eval().requires_grad_(False)
@@ -146,7 +163,12 @@ def _geometry(kind, net, scale):
 def _scale_shift(kind, net, cfg):
     "The scale and shift that belong to a network"
     if kind == 'AutoencoderKLFlux2': return _from_batch_norm(net.bn, net.config['latent_channels'])
-    return _from_config(cfg)
+    try: found = _from_config(cfg)
+    except (TypeError, ZeroDivisionError) as e: raise ValueError(f'config.json: its scale: {e}') from e
+    for v in found:
+        if not all(isinstance(n, (int,float)) and math.isfinite(n) for n in (v if isinstance(v, list) else [v])):
+            raise ValueError(f'config.json: the scale or shift of its latents is {v!r:.80}, expected numbers')
+    return found
 
 def _bundled():
     "Folder of the codec that comes with the package"
@@ -158,8 +180,9 @@ def _open(name, subfolder, offline):
     "Class, network, configuration and subfolder of an autoencoder"
     folder = _bundled() if name == 'tiny' else name
     subfolders = [subfolder] if subfolder else ['','vae']
+    if offline and not Path(folder).is_dir(): folder = _in_cache(name, subfolders)
     if Path(folder).is_dir(): cfg,sub = _local_config(folder, subfolders)
-    else: cfg,sub = _hub_config(name, subfolders, offline)
+    else: cfg,sub = _hub_config(name, subfolders)
     return *_load_net(folder, cfg, sub, offline),cfg,sub
 
 # %% ../nbs/workshop/autoencoders.ipynb #0000001c
@@ -256,16 +279,25 @@ def _spec_of(name):
     if name.startswith('TinyAE-'): return dict(id=name, path='tiny')
     return dict(path=name)
 
+def _side(name):
+    "256 for pixels-256"
+    if name[7:].isdecimal(): return int(name[7:])
+    raise ValueError(f'codec {name!r}: expected pixels-256 or another number')
+
 def load_codec(spec,      # a codec, its `spec()`, an id such as 'pixels-64', 'tiny', 'sd15', a folder, or a hub id
                path=None, # where the autoencoder lies now, if it has moved
                **kwargs,  # for `Latents`, e.g. device
               ):
     "The codec that a store was made with; an error if its weights are not the same"
     if hasattr(spec, 'spec'): return spec
+    if not isinstance(spec, (str,Path,dict)): raise ValueError(f'codec={spec!r:.80}: give a name, a folder, or a spec')
+    if isinstance(spec, dict): kwargs.setdefault('offline', path is None)   # found in a file, asked for by nobody
     if isinstance(spec, (str,Path)): spec = _spec_of(str(spec))
     wanted = spec.get('id') or ''
-    if wanted.startswith('pixels-'): return Pixels(int(wanted[7:]), device=kwargs.get('device', 'cpu'))
+    if not isinstance(wanted, str): raise ValueError(f'codec: its id is {wanted!r:.80}, not a name')
+    if wanted.startswith('pixels-'): return Pixels(_side(wanted), device=kwargs.get('device', 'cpu'))
     where,sub = (path,None) if path else (spec.get('path'),spec.get('subfolder') or None)
+    if not isinstance(where, (str,Path)) or not isinstance(sub, (str,type(None))): where = None
     if not where: raise ValueError(f'codec {wanted or None}: it is not known where it lies, give path=')
     try: codec = Latents(where, subfolder=sub, **kwargs)
     except ValueError as e:

@@ -183,7 +183,7 @@ def load_state(path, net, opts):
 # %% ../nbs/workshop/codec_training.ipynb #0000001e
 def clock():
     "Seconds on the wall and of the processor"
-    return np.array([time.time(), time.process_time()])
+    return np.array([time.monotonic(), time.process_time()])
 
 def row(i, errs, t, net, val):
     "A line of the log: seconds on the wall and of the processor, errors, PSNR"

@@ -17,7 +17,7 @@ from .eval import (Table, as_pictures, counted, frechet_distance, jackknife_erro
                                leave_one, linear_probe, perceptual_distance, pixel_error, round_trip, ssim,
                                translations_of, truth_score)
 from .features import FOLDS, Scenes, as_gallery, codec_key, features_from, in_batches, net_id
-from .run import checkpoints
+from .saving import checkpoints
 from .texture import crowds, recolour, textures
 from .metrics import (artfid, clip_content, clip_direction, clip_style, cmmd, diversity_of, prdc,
                                   self_similarity_distance)

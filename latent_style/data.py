@@ -20,6 +20,7 @@ from PIL import Image
 
 # %% ../nbs/00_data.ipynb #0000013b
 from .basics import note
+from .disk import ordinary
 from .reading import on_white, upright
 
 # %% ../nbs/00_data.ipynb #00000005
@@ -87,7 +88,7 @@ def open_picture(path,        # file
     "A file as an upright Pillow picture in 8-bit RGB"
     picture_suffixes()        # formats that come with other packages
     try:
-        with Image.open(path) as im:
+        with Image.open(ordinary(path)) as im:
             if least and im.format == 'JPEG': im.draft('RGB', (least, least))
             return upright(im) if alpha else to_rgb(im)
     except FileNotFoundError as e: raise FileNotFoundError(f'{path}: there is no such file') from e
@@ -136,7 +137,7 @@ def save_picture(x,          # tensor (3,h,w) in [-1,1]
     kind = picture_format(path)
     if alpha is not None and kind in SEE_THROUGH: im.putalpha(alpha)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name[:200]}.tmp')         # nobody meets half a picture
+    part = path.with_name(f'.{path.name.encode()[:200].decode(errors="ignore")}.tmp')  # nobody meets half a picture
     im.save(part, kind, **QUALITY.get(kind, {}))
     os.replace(part, path)
 

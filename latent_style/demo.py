@@ -133,7 +133,7 @@ def demo(path='runs/demo',                  # folder for everything
          method='cyclegan',                 # see `train`
          **kw):                             # any option of `train`, for example `n_steps`
     "Paint two worlds, train a small model between them and show what it does (minutes)"
-    path,t0,bar = Path(path),time.time(),kw.get('progress', True)
+    path,t0,bar = Path(path),time.monotonic(),kw.get('progress', True)
     print(f'Everything goes to {path}. Nothing is downloaded.', flush=True)
     painted(path, n_train, n_test, size, domains, seed, bar)
     encoded(path, codec, size, bar)
@@ -146,7 +146,7 @@ def demo(path='runs/demo',                  # folder for everything
     print(f'4. Translating {n_test} test pictures in both directions and comparing with the truth', flush=True)
     tables,pics = measured(load_run(path, device=learn.device), path, domains)
     o |= dict(n_train=n_train, n_test=n_test, size=size, codec=codec, steps=learn.n_steps, steps_done=learn.i)
-    write_demo(path, tables, pics, o, (time.time()-t0)/60, note)
+    write_demo(path, tables, pics, o, (time.monotonic()-t0)/60, note)
     for k,t in tables.items(): print(f'\n{k}\n{t}')
     print(f'\nOpen {path}/report.html or {path}/grid.png.', end=' ')
     print(f'Try: latent_style translate {path} YOUR_PICTURES --to {domains[1]}')

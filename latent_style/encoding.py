@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 # %% ../nbs/workshop/encoding.ipynb #00000003
 from .autoencoders import load_codec
 from .data import fit, generator, open_picture, picture_domains, to_tensor
-from .disk import locked, replace_file, write_json
+from .disk import locked, read_json, replace_file, write_json
 from .samples import Memory
 from .store import OLDER, Entry, only_these, write_domain
 
@@ -162,7 +162,7 @@ def _complain(path, report, skip_bad):
 
 def _is_done(dst, plan, hashes, made_from, options):
     "Whether the store is there, and all of it of this making"
-    try: found = [json.loads((dst/domain/'index.json').read_text(encoding='utf-8')) for domain in plan]
+    try: found = [read_json(dst/domain/'index.json') for domain in plan]
     except (OSError, ValueError): return False
     if any(index.get('format') == OLDER for index in found): made_from = _made_before(plan, hashes, *options)
     return all(index.get('made_from') == made_from for index in found)
@@ -214,4 +214,4 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
             _join(plan, hashes, dst, other, skip_bad, info | dict(made_from=made_from), dtype, shard_mb)
         shutil.rmtree(dst/'.parts', ignore_errors=True)
         with Memory(dst) as memory: only_these(dst, tree, src, memory)
-        return json.loads((dst/'report.json').read_text(encoding='utf-8'))
+        return read_json(dst/'report.json')

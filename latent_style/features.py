@@ -11,11 +11,13 @@ import hashlib, os, types, warnings
 from functools import lru_cache
 from pathlib import Path
 import torch, torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 # %% ../nbs/workshop/features.ipynb #00000003
 from .basics import optional
+from .disk import ordinary
 from .eval import (RandomFeatures, SqueezeFeatures, as_pictures, device_of, picture_files, read_cropped,
                                round_trip)
 
@@ -187,11 +189,18 @@ def _keep(features, path):
     save_file(dict(features=features.contiguous()), tmp)
     os.replace(tmp, path)
 
+def _there(path, n):
+    "Features of `n` pictures that are kept; None if there are none, or the file is damaged"
+    try: found = load_file(path)['features']
+    except (OSError, SafetensorError, KeyError): return None
+    return found if len(found) == n and found.isfinite().all() else None
+
 def _kept_as(cache, net, size, files):
     "The file for these features; `None`: they are not kept"
     who = net_id(net) if cache else None
     if who is None: return None
-    return Path(cache)/f'{_digest(who, size, *[x for f in files for x in (f.name, f.read_bytes())])}.safetensors'
+    held = [x for f in files for x in (f.name, ordinary(f).read_bytes())]
+    return Path(cache)/f'{_digest(who, size, *held)}.safetensors'
 
 @torch.no_grad()
 def features_from(pics,       # folder, list of files, or pictures (n,3,h,w) in [-1,1]
@@ -203,7 +212,8 @@ def features_from(pics,       # folder, list of files, or pictures (n,3,h,w) in 
     files,device = _files(pics),device_of(net)
     if files is None: return in_batches(lambda x: net(x.to(device)), as_pictures(pics), batch)
     kept = _kept_as(cache, net, size, files)
-    if kept and kept.exists(): return load_file(kept)['features']
+    there = kept and _there(kept, len(files))
+    if there is not None: return there
     def part(idx): return net(as_pictures([read_cropped(files[int(k)], size) for k in idx]).to(device))
     out = in_batches(part, torch.arange(len(files)), batch)
     if kept: _keep(out, kept)

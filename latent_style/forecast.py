@@ -15,7 +15,7 @@ import torch
 # %% ../nbs/workshop/forecast.ipynb #00000004
 from .learner import Callback
 from .method import LENGTHS, options_of
-from .run import checkpoints
+from .saving import checkpoints
 
 # %% ../nbs/workshop/forecast.ipynb #00000008
 class Clock(Callback):

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 # %% ../nbs/workshop/inspection.ipynb #00000004
 from .data import find_files, fit, picture_suffixes, show_grid, to_rgb, to_tensor
+from .disk import ordinary
 from .eval import Table
 from .report import report_html, short
 
@@ -29,7 +30,7 @@ SIDE = 512       # pixels with which a large picture is looked at
 
 def _seen(path):
     "The picture in 8-bit RGB, not much larger than `SIDE`; its size, turn and transparency"
-    with Image.open(path) as im:
+    with Image.open(ordinary(path)) as im:
         size,turned = im.size,im.getexif().get(0x0112, 1)
         if im.format == 'JPEG': im.draft('RGB', (SIDE,SIDE))
         clear = im.has_transparency_data and im.convert('RGBA').getchannel('A').getextrema()[0] < 255

@@ -202,7 +202,8 @@ class Learner:
     def _connect(self, device, trackers):
         "Device, and place among the processes"
         self.device = find_device(device)
-        self.acc = _join(self.device, log_with=trackers, project_dir=self.path)
+        try: self.acc = _join(self.device, log_with=trackers, project_dir=self.path)
+        except ValueError as e: raise ValueError(f'trackers={trackers}: {e}' if 'logging' in str(e) else str(e)) from e
         self.rank,self.world,self.main = self.acc.process_index,self.acc.num_processes,self.acc.is_main_process
         if self.world == 1: return
         if self.acc.device.type == self.device.type: self.device = self.acc.device

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['METHODS', 'LENGTHS', 'FREE', 'PAINTING', 'training', 'translating', 'resolved', 'of_another', 'check_names', 'takes',
            'as_it_was', 'run_so_far', 'options_of', 'Method', 'open_data', 'module_of', 'defaults_of', 'with_defaults',
-           'watchers', 'build', 'run_training', 'codec_name', 'same_codec', 'start_from', 'same_domains', 'Translator',
-           'check_strength', 'load_run', 'translator_of', 'finisher', 'through', 'translate', 'closed']
+           'opened_run', 'method_of', 'check_run', 'watchers', 'build', 'run_training', 'codec_name', 'same_codec',
+           'start_from', 'same_domains', 'Translator', 'check_strength', 'load_run', 'translator_of', 'finisher',
+           'through', 'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
 import importlib, inspect, math, os, warnings
@@ -23,14 +24,14 @@ from fastcore.meta import delegates
 # %% ../nbs/workshop/method.ipynb #00000004
 from .basics import nearest, note
 from .autoencoders import load_codec
-from .disk import locked
+from .disk import locked, room_for
 from .identity import identity
 from .store import open_store, small_crop
 from .translation import Finish, fingerprint, translate_pictures
 from .learner import EMA, Learner, Schedule, arithmetic, compile_nets, find_device
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
-from .run import (Checkpoint, checkpoints, load_weights, pick_checkpoint,
-    read_config, run_and_step, run_options)
+from .run import Checkpoint, pick_checkpoint, read_config, run_and_step, run_options
+from .saving import checkpoint_bytes, checkpoints, load_weights
 
 # %% ../nbs/workshop/method.ipynb #00000007
 def training(preset:str=None,        # other defaults under a name
@@ -166,7 +167,8 @@ def run_so_far(given, preset, sig, fresh=()):
     "Options of the run that a call of `train` goes on with; none where it begins"
     path = (preset | given).get('path', sig.parameters['path'].default)
     if not checkpoints(path): return {}
-    return {k: v for k,v in read_config(path).items() if k == 'preset' or k not in FREE and k not in fresh}
+    begun = check_run(read_config(path), path)
+    return {k: v for k,v in begun.items() if k == 'preset' or k not in FREE and k not in fresh}
 
 # %% ../nbs/workshop/method.ipynb #0000000b
 def options_of(train, given): # of a method; options of a caller
@@ -183,6 +185,7 @@ class Method:
     scale = ('gain',)      # and those that decide what the numbers in them mean
     free = ()              # own options that a resumed run may have otherwise
     averaged = ()          # networks of which averages are kept: those that translate
+    fewest = 2             # domains
     panels,bar = None,()   # groups of curves; scalars beside the progress bar
     sheets = None          # function rows, folder -> None that draws other curves
     def data(self, o): return open_data(o)                    # what it trains on; may set and check options
@@ -233,6 +236,49 @@ def with_defaults(o):
     "Options of a run, and today's defaults for options that it is too old to know"
     return SimpleNamespace(**defaults_of(o.method) | vars(o))
 
+def opened_run(path,        # run folder
+               method=None, # name of the method that it must be a run of
+               what=''):    # before the path in error messages, for example 'init='
+    "Options of a run, looked at before anything is made of them, as a namespace"
+    options = run_options(path, method, what)
+    check_run(vars(options), path, translates=True)
+    return with_defaults(options)
+
+# %% ../nbs/workshop/method.ipynb #df3286d6
+def method_of(config, # of a run
+              path):  # its folder
+    "The name of a run's method"
+    if config.get('method') in (*METHODS,): return config['method']
+    found = config.get('method')
+    raise ValueError(f'{path}/config.json: method is {found!r}.' + nearest(found, METHODS))
+
+def _fits(v, usual): # value of an option in a file; parameter of `train`
+    "Is it of the option's kind?"
+    kind = usual.annotation if usual.default is None else type(usual.default)
+    if v is None: return usual.default is None or kind not in (int,float)
+    if kind in (int,float):
+        each = v.values() if isinstance(v, dict) and usual.default is None else [v]
+        least = 0 if kind is int and usual.default else -math.inf
+        return all(type(n) in (int,float) and n >= least and (kind is float or n == n//1) for n in each)
+    if kind in (list,tuple): return isinstance(v, list) and all(isinstance(x, (str,int,float)) for x in v)
+    return isinstance(v, str) if kind is str else not isinstance(v, (list,dict))
+
+def check_run(config,             # of a run
+              path,               # its folder, for the error message
+              translates=False):  # is all there that networks are built from?
+    "An error for what no training writes into `config.json`; else the same configuration"
+    if not config: return config
+    method = method_of(config, path)
+    known = inspect.signature(module_of(method).train).parameters
+    for k in config.keys() & known.keys() - {'codec','evaluate','cbs'}:
+        if not _fits(config[k], known[k]):
+            raise ValueError(f'{path}/config.json: {k} is {config[k]!r:.80}, usual is {known[k].default!r}')
+    if not isinstance(config.get('codec'), (dict,str)) and (translates or config.get('codec') is not None):
+        raise ValueError(f"{path}/config.json: codec is {config.get('codec')!r:.80}, it should describe an autoencoder")
+    if translates and len(set(config.get('domains') or ())) < module_of(method).METHOD.fewest:
+        raise ValueError(f"{path}/config.json: domains are {config.get('domains')!r:.80}, a {method} knows more")
+    return config
+
 # %% ../nbs/workshop/method.ipynb #00000011
 def watchers(m, o, data, evaluate, cbs):
     "The callbacks of a run"
@@ -282,7 +328,8 @@ def run_training(m,        # `Method`
         if learn.i >= learn.n_steps > 0:
             note(f'{o.path}: all of its {learn.n_steps} steps were done before, and nothing was trained. To go on '
                  f'from these weights begin a new run: another path, and init={o.path} (on the command line --init)')
-        return learn.fit()
+        with room_for(o.path, lambda: checkpoint_bytes(learn)): return learn.fit()
+
 
 # %% ../nbs/workshop/method.ipynb #00000014
 def codec_name(spec):
@@ -298,7 +345,7 @@ def same_codec(spec, other): # of two runs
 def start_from(m, o, nets, channels):
     "Fill networks from the run `o.init`"
     run,step = run_and_step(o.init)
-    old = with_defaults(run_options(run, m.name, 'init='))
+    old = opened_run(run, m.name, 'init=')
     differ = m.apart(old, o)
     if differ: raise ValueError(f"init={o.init}: its networks have {', '.join(differ)}; give the same options")
     if not same_codec(old.codec, o.codec):
@@ -355,7 +402,7 @@ def load_run(path,            # run folder, or the learner itself
     path = Path(getattr(path, 'path', path))       # a learner knows its folder
     if path.is_file():
         raise ValueError(f'{path} is a file, not a run folder. `latent_style.load_run` takes checkpoint files too')
-    o = with_defaults(run_options(path, method))
+    o = opened_run(path, method)
     m = module_of(o.method).METHOD
     codec = load_codec(codec or o.codec)
     nets = m.networks(o, codec.channels)
@@ -421,7 +468,7 @@ def translate(run,       # run folder, learner, or a translator
               **options):# those of the method's own `translate`
     "Translate pictures with a run of any method"
     t = run if isinstance(run, Translator) else None
-    name = t.method if t else run_options(getattr(run, 'path', run)).method
+    name = t.method if t else method_of(read_config(getattr(run, 'path', run)), getattr(run, 'path', run))
     return module_of(name).translate(run, pictures, to, **options)
 
 # %% ../nbs/workshop/method.ipynb #0000001c

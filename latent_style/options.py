@@ -61,6 +61,10 @@ def value(text,    # from the command line or a file
     "The text as a value of the option's kind; `none` is nothing, except where a name is wanted"
     kind = 'dtype' if option.kind.__name__ == 'dtype' else option.kind
     several = isinstance(text, (list,tuple)) and kind in (tuple,list)
+    inner = text if several else [text]
+    # never written out: few lines of YAML can stand for more than any memory holds
+    if any(isinstance(part, (list,tuple,dict)) for part in inner):
+        raise ValueError(f'{name}: expected {WANTED.get(kind, "a word")}, got something with parts')
     text = ','.join(map(str, text)) if several else str(text)
     if text.lower() in ('none','null') and kind is not str and option.default is None: return None
     try:
@@ -148,11 +152,11 @@ def config_file(file,       # .yaml, .yml or .json
     file = Path(file)
     if not file.is_file(): raise FileNotFoundError(f'{file}: no such configuration file')
     import yaml
-    text = file.read_text(encoding='utf-8')
     try:
+        text = file.read_text(encoding='utf-8')
         if file.suffix == '.json': found = json.loads(_no_comments(text))
         else: found = yaml.load(text, yaml.SafeLoader if typed else yaml.BaseLoader)     # both make plain data only
-    except (ValueError, yaml.YAMLError) as e:
+    except (ValueError, RecursionError, yaml.YAMLError) as e:
         language = 'JSON' if file.suffix == '.json' else 'YAML'
         raise ValueError(f'{file}: cannot be read as {language}: {e}') from e
     if not isinstance(found, dict): raise ValueError(f'{file}: expected lines such as "w_cyc: 5"')

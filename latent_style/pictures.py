@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from .basics import note
 from .data import generator, open_picture, picture_domains
+from .disk import ordinary
 from .store import rank_rows
 
 # %% ../nbs/workshop/pictures.ipynb #00000006
@@ -70,7 +71,7 @@ def _looks_bad(path, whole=False):
     "Why a file is no picture, or None; `whole`: decode it"
     try:
         if whole: open_picture(path)
-        else: Image.open(path).close()
+        else: Image.open(ordinary(path)).close()
     except Exception as e: return f'{path} ({type(e.__cause__ or e).__name__})'
 
 def _digest(folder, names):

@@ -19,7 +19,8 @@ from unicodedata import normalize
 from .basics import note
 from .data import left_out, open_picture, picture_format, picture_suffixes, sort_files, to_tensor
 from .reading import on_white, upright
-from .store import LATENT_SUFFIXES, read_latent
+from .disk import ordinary
+from .latent_files import LATENT_SUFFIXES, check_latent, read_latent
 
 # %% ../nbs/workshop/sources.ipynb #00000006
 Source = namedtuple('Source', 'name file latent load')
@@ -32,21 +33,22 @@ def _of_picture(path): return _picture(open_picture(path, alpha=True))
 
 def _of_latent(path, channels): return read_latent(path, channels),None
 
-def _of_row(path, key, i):
-    with safe_open(path, 'pt') as f: return f.get_slice(key)[i].float(),None
+def _of_row(path, key, i, channels):
+    with safe_open(path, 'pt') as f: return check_latent(f.get_slice(key)[i], f'{path}, {key} {i}', channels),None
 
-def _rows(path, name):
+def _rows(path, name, channels):
     "Sources of a file of many latents"
     try:
-        with safe_open(path, 'pt') as f: sizes = [(key, f.get_slice(key).get_shape()[0]) for key in f.keys()]
+        with safe_open(ordinary(path), 'pt') as f: sizes = [(key, f.get_slice(key).get_shape()[0]) for key in f.keys()]
     except Exception as e: raise ValueError(f'{path}: cannot be read ({e})') from e
-    stem,rows = Path(name).with_suffix('').as_posix(),[(path, key, i) for key,n in sizes for i in range(n)]
+    stem,rows = Path(name).with_suffix('').as_posix(),[(path, key, i, channels) for key,n in sizes for i in range(n)]
+    if not rows: raise ValueError(f'{path}: holds no latents')
     return [Source(f'{stem}_{k:05d}.safetensors', path, True, partial(_of_row, *row)) for k,row in enumerate(rows)]
 
 def _of_file(path, name, codec):
     "Sources of one file"
     suffix = path.suffix.lower()
-    if suffix == '.safetensors': return _rows(path, name)
+    if suffix == '.safetensors': return _rows(path, name, codec.channels)
     if suffix in LATENT_SUFFIXES: return [Source(name, path, True, partial(_of_latent, path, codec.channels))]
     return [Source(name, path, False, partial(_of_picture, path))]
 
@@ -113,6 +115,11 @@ def sources(pictures, # file, folder, 'photos/*.jpg', Pillow picture, tensor, fi
 # %% ../nbs/workshop/sources.ipynb #0000000e
 def _same(name): return normalize('NFC', name).casefold()
 
+def _cut(name, most):
+    "A name whose last part has no more bytes than this: with a suffix and a number it is one that file systems take"
+    folder,slash,last = name.rpartition('/')
+    return folder+slash+last.encode()[:most].decode(errors='ignore') if len(last.encode()) > most else name
+
 def _numbered(names):
     "Names of which none comes twice"
     used,last,out = set(),Counter(),[]
@@ -133,7 +140,7 @@ def result_names(names,         # of sources; None for those that have no name
     for _ in range(3):             # a.jpg, a.png and a.jpg.png need two rounds
         n_same = Counter(map(_same, stems))
         stems = [stem if n_same[_same(stem)] == 1 else name for stem,name in zip(stems, whole)]
-    return [name+suffix for name in _numbered(stems)]
+    return [name+suffix for name in _numbered([_cut(stem, 240-len(suffix)) for stem in stems])]
 
 # %% ../nbs/workshop/sources.ipynb #00000011
 def is_file_name(out):

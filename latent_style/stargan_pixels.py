@@ -30,7 +30,8 @@ from .models import frozen
 from .models_style import MappingNetwork
 from .models_pixels import PixelDiscriminator, PixelGenerator, PixelStyleEncoder, halvings, init_he_
 from .pictures import Pictures
-from .run import checkpoints, read_config
+from .run import read_config
+from .saving import checkpoints
 from .styled import Styled, StyleTranslator, in_style, reference_latents, two_noises, weights_of
 
 # %% ../nbs/04b_stargan_pixels.ipynb #0000000a
@@ -289,7 +290,7 @@ class PixelTranslator(StyleTranslator):
 SHAPE = 'size w_hpf width c_max n_s n_z w_map'.split()
 
 class PixelStarGAN(Styled):
-    name,shape,decoupled = 'pixels',SHAPE,False
+    name,shape,decoupled,fewest = 'pixels',SHAPE,False,1
     bar,sheets = ('d_lat','g_lat','g_lat_sty','g_lat_cyc'),staticmethod(save_sheets)
     def data(self, o):
         pics = Pictures(o.data, o.domains, o.size, o.crop, o.max_samples, o.seed, check='full' if o.check else True)

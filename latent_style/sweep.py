@@ -13,7 +13,8 @@ from pathlib import Path
 # %% ../nbs/workshop/sweep.ipynb #00000003
 from .basics import nearest
 from .eval import Table
-from .run import checkpoints, read_log
+from .run import read_log
+from .saving import checkpoints
 
 # %% ../nbs/workshop/sweep.ipynb #00000006
 def grid(**values): # option = list of values

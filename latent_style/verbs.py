@@ -16,13 +16,14 @@ from pathlib import Path
 # %% ../nbs/workshop/verbs.ipynb #00000003
 from . import judge
 from .autoencoders import load_codec
+from .basics import Unfinished
 from .compat import checkpoints as older
 from .compat import configs
 from .compat.pixels import write_original
 from .encoding import encode_folder
 from .learner import find_device
 from .forecast import foretold
-from .method import METHODS, module_of, of_another, options_of, takes
+from .method import METHODS, method_of, module_of, of_another, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .public import load_run
 from .run import plot_log, read_config, read_log, todays
@@ -161,6 +162,7 @@ def train(words): # of the command line
     if notes and 'data' not in o: configs.pack_once(config_file(file, typed=True), filed['data'], file)
     learn = module.train(**(filed|o))
     say(f'step {learn.i} of {learn.n_steps}, run in {learn.path}')
+    if learn.i < learn.n_steps: raise Unfinished(f'stopped at step {learn.i}')
     say(f'next: latent_style translate {learn.path} PICTURES --out FOLDER')
 
 # %% ../nbs/workshop/verbs.ipynb #00000014
@@ -194,6 +196,7 @@ def sweep(words): # of the command line
     over,path = _sweep_table(o.pop('over'), options),o.pop('path', 'runs/sweep')
     table = run_sweep(module_of(name).train, o.pop('data'), path, over, keys=names(o.pop('keys', '')), **o)
     say(table, f'\nwritten to {path}/sweep.csv')
+    if any(row['status'] == 'interrupted' for row in table): raise Unfinished('the sweep was stopped')
 
 # %% ../nbs/workshop/verbs.ipynb #00000017
 def _is_run(path):
@@ -205,7 +208,7 @@ def _is_run(path):
 
 def method_of_run(run):
     "Name of a run's method; '' for a checkpoint file"
-    return read_config(run).get('method', 'cyclegan') if _is_run(run) else ''
+    return method_of(read_config(run), run) if _is_run(run) else ''
 
 def translate_of(run):
     "The function that translates with a run or a checkpoint file"
@@ -251,7 +254,8 @@ def plot(run,          # run folder
     "Draw the curves of a run"
     rows = read_log(run)
     if not rows: raise FileNotFoundError(f'{run}: no log.jsonl with rows in it; is this a run folder?')
-    sheets = module_of(read_config(run).get('method', 'cyclegan')).METHOD.sheets
+    config = read_config(run)
+    sheets = module_of(method_of(config, run) if config else 'cyclegan').METHOD.sheets
     if sheets and not save: return say(*sheets(rows, Path(run)) or ())
     file = Path(save or Path(run)/'losses.png')
     plot_log(rows, x=x, save=file)

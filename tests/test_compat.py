@@ -1,5 +1,5 @@
 "Files and words of other systems: checkpoints made by the rules of their names, every key of their files, every flag"
-import copy, importlib, inspect, math
+import copy, importlib, inspect, json, math
 
 import pytest, torch, yaml
 
@@ -313,6 +313,45 @@ def test_configuration_file_loads(latents, name):
     options = inspect.signature(importlib.import_module(f'latent_style.{method}').train).parameters
     assert not set(o) - set(options)
 
+def filled_in(keys, latents):
+    "A file with these sections and keys, whose values are of the kinds that are told of them"
+    values = dict(str='x', int=3, float=.5, bool=True, list=['city','sketch','anime'], NoneType=None)
+    def made(v): return {k: made(x) for k,x in v.items()} if isinstance(v, dict) else values[v]
+    folders = dict(a_dir=f'{latents}/city', b_dir=f'{latents}/sketch', path=str(latents), data_root=str(latents))
+    told = dict(out_activation='none', exp_branch='baseline_AdaIN', lr_schedule='cosine')
+    cfg,told = made(keys),told | dict(style_a='city', style_b='sketch')
+    for section in (cfg, *(v for v in cfg.values() if isinstance(v, dict))):
+        for k,v in (told | folders).items():
+            if k in section: section[k] = v
+    return cfg
+
+@pytest.mark.parametrize('name', 'cyclegan_head cyclegan_first stargan_example stargan stargan_overfit50'.split())
+def test_every_key_of_the_real_files(shared, latents, name):
+    "A list of all sections and keys of five files, where it is at hand: all of them load, no key is unknown"
+    from latent_style.compat.configs import in_our_words, is_foreign
+    cfg = filled_in(json.loads((shared/'reference/config_keys.json').read_text())[name], latents)
+    assert is_foreign(cfg)
+    method,o,notes = in_our_words(cfg, name)
+    assert method == ('stargan' if name in ('stargan','stargan_overfit50') else 'cyclegan')
+    assert not [note for note in notes if 'no meaning here' in note], notes
+    assert not set(o) - set(inspect.signature(importlib.import_module(f'latent_style.{method}').train).parameters)
+
+def test_what_is_near_a_key_without_meaning_has_none(latents):
+    "`test_data_root` looks like `data_root`, and more like `eval_data_root`"
+    from latent_style.compat.configs import in_our_words
+    cfg = read(STARGAN, latents)
+    cfg['data']['test_data_root'] = 'x'
+    assert 'data.test_data_root: it has no meaning here' in in_our_words(cfg)[2]
+    with pytest.raises(ValueError, match="Did you mean 'data_root'"): in_our_words(cfg | dict(data=dict(dataroot='x')))
+
+def test_mixed_precision_is_left_to_the_gpu(latents, monkeypatch):
+    "bf16 where it computes in it, else fp32: those systems ran on cards that do not"
+    from latent_style.compat.configs import in_our_words
+    for there,want in ((True,'auto'), (False,'fp32')):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda there=there: there)
+        cfg = read(CYCLEGAN_HEAD, latents)
+        assert in_our_words(cfg | dict(train=cfg['train'] | dict(device='cuda')))[1]['precision'] == want
+
 def test_a_slip_is_refused_and_news_are_noted(latents):
     from latent_style.compat.configs import in_our_words
     cfg = read(CYCLEGAN_HEAD, latents)
@@ -331,8 +370,8 @@ def test_single_latents_are_packed(latents, tmp_path, capsys):
     cfg = read(STARGAN, latents)
     for _ in range(2): pack_once(cfg, tmp_path/'store')
     assert capsys.readouterr().out.count('packing') == 1
-    z,raw = open_store(tmp_path/'store')['anime'].take([0])[0],torch.load(latents/'anime/0.pt')['latent']
-    assert torch.allclose(z, .18215*raw, atol=5e-3)
+    z,raw = open_store(tmp_path/'store')['anime'].take([0])[0],torch.load(latents/'anime/0.pt', weights_only=True)
+    assert torch.allclose(z, .18215*raw['latent'], atol=5e-3)
 
 # Command lines
 

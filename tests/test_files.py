@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image, ImageCms
 from latent_style import cyclegan, sources
-from latent_style.cli import main
+from latent_style.cli import RESUME, main
 from latent_style.data import load_picture, save_picture
 from latent_style.encoding import encode_folder
 from latent_style.eval import as_pictures
@@ -235,7 +235,7 @@ def test_pixel_runs_know_their_pictures(world, tmp_path, capsys):
     nets = '--size 32 --width 4 --c_max 8 --w_map 16 --batch 2 --sample_every 0 --workers 0'.split()
     def train(folder, *more): return call('train', 'pixels', folder, '--path', tmp_path/'p', *nets, *CPU, *more)
     (tmp_path/'few.yaml').write_text('method: pixels\nn_steps: 2\nmax_samples: {photo: 2, swirl: -1}\n')
-    assert train(src, '--config', tmp_path/'few.yaml', '--max_minutes', '1e-9') == 0
+    assert train(src, '--config', tmp_path/'few.yaml', '--max_minutes', '1e-9') == RESUME
     moved = src.rename(tmp_path/'moved')
     Image.open(moved/'photo/000000.png').save(moved/'photo/new.png')
     assert train(moved) == 0 and 'photo: 4 pictures in the run, 5 now' in capsys.readouterr().err

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from latent_style import cyclegan
 from latent_style.cli import main
 from latent_style.learner import Callback, Learner, adam
-from latent_style.run import checkpoints, read_best, read_config, read_log, weights
+from latent_style.run import read_config, read_log
+from latent_style.saving import checkpoints, read_best, weights
 
 ENV = os.environ | dict(OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1', CUDA_VISIBLE_DEVICES='')
 SMALL = dict(ngf=8, n_blocks=1, ndf=8, batch=4, lr=1e-3, sample_every=0, progress=False, device='cpu')

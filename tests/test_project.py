@@ -12,6 +12,7 @@ NBS = project.notebooks()
 MODULES = [f for f in project.modules() if f.name[0] != '_']
 each_notebook = pytest.mark.parametrize('nb', NBS, ids=lambda f: f.stem)
 
+def tracked_python(): return [f for top in ('latent_style','bench','tools','tests') for f in (ROOT/top).rglob('*.py')]
 def cells(f): return json.loads(f.read_text(encoding='utf-8'))['cells']
 def code_cells(f): return [c for c in cells(f) if c['cell_type'] == 'code']
 def dotted(f): return imports.module_name(f)
@@ -229,6 +230,91 @@ def test_wheel_names_its_extras(wheel):
     assert set(extras) == {'sd', 'eval', 'lab', 'film', 'flow', 'all', 'dev'}
     assert f"Requires-Python: >={settings()['min_python']}" in told
     for version in ('3.11', '3.12', '3.13', '3.14'): assert f'Python :: {version}\n' in told
+
+# What it never does
+
+def calls(f):
+    "Every call in a file: its name with what stands before it, and its keywords"
+    for node in ast.walk(ast.parse(f.read_text(encoding='utf-8'))):
+        if not isinstance(node, ast.Call): continue
+        yield ast.unparse(node.func),{k.arg: ast.unparse(k.value) for k in node.keywords},node
+
+PYTHON = [f for f in tracked_python() if f.name != 'test_project.py']
+
+def test_nothing_is_unpickled():
+    "`torch.load` with weights_only=True, `np.load` without pickle, and neither pickle nor code of somebody else's"
+    bad = []
+    for f in PYTHON:
+        for name,given,node in calls(f):
+            where = f'{f.relative_to(ROOT)}, line {node.lineno}: {name}'
+            if name == 'torch.load' and given.get('weights_only') != 'True': bad.append(where)
+            if name == 'np.load' and given.get('allow_pickle', 'False') != 'False': bad.append(where)
+            if re.search(r'^(c?[pP]ickle|dill|joblib)\.loads?$', name) or name == 'Unpickler': bad.append(where)
+            if 'trust_remote_code' in given: bad.append(where)
+    assert not bad, '\n'.join(bad)
+
+def test_notebooks_unpickle_nothing():
+    text = '\n'.join(''.join(c['source']) for f in NBS for c in code_cells(f))
+    loads = re.findall(r'torch\.load\([^\n]*', text)
+    assert not [line for line in loads if 'weights_only=True' not in line] and 'trust_remote_code' not in text
+
+WATCHED = '''
+import importlib, os, sys, tempfile
+from pathlib import Path
+allowed,bad = [os.path.realpath(p) for p in sys.argv[1].split(os.pathsep)],[]
+def look(event, args):
+    if event in ('socket.connect','socket.getaddrinfo','urllib.Request'): bad.append((event, str(args)))
+    written = {'open': 0, 'os.rename': 1, 'os.mkdir': 0, 'os.symlink': 1, 'os.link': 1, 'os.remove': 0, 'os.rmdir': 0}
+    name = args[written[event]] if event in written else None
+    if not isinstance(name, (str,bytes,os.PathLike)): return
+    writes = event != 'open' or set(str(args[1] or '')) & set('wax+') or (args[2] or 0) & (os.O_WRONLY|os.O_RDWR)
+    if not writes: return
+    above = f'/proc/self/fd/{args[1]}' if event in ('os.remove','os.rmdir') and args[1] >= 0 else ''
+    place = os.path.realpath(os.path.join(above, os.fsdecode(name)))
+    if not any(place.startswith(p) for p in ('/dev/','/proc/',*allowed)): bad.append((event, place))
+sys.addaudithook(look)
+'''
+
+def watched(code, folder, *allowed):
+    "Run code with every connection and every write watched; what was seen outside of the places that are allowed"
+    env = {k: v for k,v in os.environ.items() if k != 'HF_HUB_OFFLINE'}
+    (folder/'others').mkdir()
+    own = dict.fromkeys(('MPLCONFIGDIR','TMPDIR','TORCHINDUCTOR_CACHE_DIR'), str(folder/'others'))    # of packages
+    env |= dict(PYTHONDONTWRITEBYTECODE='1', PYTHONPATH=str(ROOT)) | own
+    places = os.pathsep.join(map(str, (folder/'others', *allowed)))
+    words = [sys.executable, '-c', WATCHED+code+'\nprint("SEEN", bad)', places]
+    r = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=env)
+    assert r.returncode == 0, r.stderr
+    return ast.literal_eval(r.stdout.rpartition('SEEN ')[2])
+
+def test_no_network_and_no_writing_at_import(tmp_path):
+    modules = [f'latent_style.{dotted(f)}' for f in MODULES]
+    assert not watched(f'for name in {modules!r}: importlib.import_module(name)', tmp_path)
+
+def test_a_short_run_writes_into_its_own_folders(tmp_path):
+    "Pictures, latents, training, translating, judging: each writes where it was told to, and into the cache"
+    net = "'--ngf','8','--n_blocks','1','--ndf','8','--batch','2','--n_steps','1','--device','cpu','--no-progress'"
+    code = f'''
+from latent_style.cli import main
+for words in (['paint','w/pics','--n_train','3','--n_test','8','--size','64','--manners','photo,swirl','--no-progress'],
+              ['encode','w/pics/train','w/store','--size','64','--no-progress'],
+              ['train','cyclegan','w/store','--path','w/run',{net}],
+              ['translate','w/run','w/pics/test/photo','--out','w/out','--device','cpu','--no-progress'],
+              ['evaluate','w/run','--source','w/pics/test/photo','--target','w/pics/test/swirl','--size','64','--cache',
+               'w/cache','--out','w/judged','--device','cpu']):
+    assert main(words) == 0, words'''
+    seen = watched(code, tmp_path, tmp_path/'w')
+    assert not seen, seen
+
+def test_a_folder_that_names_a_hub_downloads_nothing(tmp_path):
+    "A codec in somebody's configuration is looked for on the disk alone"
+    code = '''
+from latent_style.autoencoders import load_codec
+try: load_codec(dict(id=None, path='somebody/some-vae', subfolder='vae', scale=1., shift=0.))
+except ValueError as e: assert 'somebody/some-vae' in str(e), e
+else: raise SystemExit('it was found')'''
+    pytest.importorskip('diffusers')
+    assert not [place for event,place in watched(code, tmp_path, '/') if event.startswith(('socket','urllib'))]
 
 # What must not be in it
 

@@ -21,7 +21,7 @@ winograd
 kernels
 tiles
 data
-autoencoders gather
+autoencoders gather latent_files
 store
 encoding pictures sources
 translation
@@ -31,6 +31,7 @@ models_pixels
 losses flows shortage
 learner pairing
 brushwork
+saving
 run
 callbacks
 method

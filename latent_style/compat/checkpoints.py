@@ -43,7 +43,9 @@ def load_checkpoint(file,          # checkpoint of one of the four systems
     for k in conventions:
         if k in inspect.signature(LOADERS[kind]).parameters: continue
         raise ValueError(f'{file}: a checkpoint of the kind {kind} has no such convention: {k}')
-    t = LOADERS[kind](ck, file, codec, domains, **conventions)
+    try: t = LOADERS[kind](ck, file, codec, domains, **conventions)
+    except (TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as e:
+        raise ValueError(f'{file}: looks like a checkpoint of the kind {kind}, but it cannot be used: {e}') from e
     return t.to(device) if device else t
 
 # %% ../../nbs/workshop/compat_checkpoints.ipynb #0000000e

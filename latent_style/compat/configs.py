@@ -36,9 +36,10 @@ def system_of(cfg): # a foreign file
 # %% ../../nbs/workshop/compat_configs.ipynb #00000009
 def _number(v, default, where):
     "A value of a file as a number or switch like `default`, the option of ours"
-    if isinstance(v, str):
+    if isinstance(v, str) and not isinstance(default, str):
         try: v = {'true': True, 'false': False}[v.lower()] if v.lower() in ('true','false') else float(v)
-        except ValueError as e: raise ValueError(f'{where}: expected a number, got {v!r}') from e
+        except ValueError as e: raise ValueError(f'{where}: expected a number, got {v!r:.80}') from e
+    if not isinstance(v, (str,int,float)) or v != v: raise ValueError(f'{where}: expected a number, got {v!r:.80}')
     if isinstance(default, bool) and v in (0, 1): return bool(v)
     if isinstance(default, int) and v != int(v): raise ValueError(f'{where}: expected a whole number, got {v!r}')
     return type(default)(v) if isinstance(default, (int,float)) and not isinstance(v, bool) else v
@@ -54,10 +55,25 @@ def _machine(t, section, device='cuda', amp=True):
     gpu,notes = cuda and want.startswith('cuda'),[]
     if want.startswith('cuda') and not cuda:
         notes.append(f'{section}.device: {want} (there is no GPU here, the processor is used)')
-    how = 'bf16, which needs no loss scaler' if gpu else 'fp32 (there is no GPU here)'
+    how = 'bf16 where the GPU computes in it, without a loss scaler' if gpu else 'fp32 (there is no GPU here)'
     if amp: notes.append(f'{section}.amp: {how}')
     device = None if want == 'cuda' or not cuda else want
-    return dict(device=device, precision='bf16' if gpu and amp else 'fp32'),notes
+    return dict(device=device, precision='auto' if gpu and amp else 'fp32'),notes
+
+# %% ../../nbs/workshop/compat_configs.ipynb #dc4030d5
+_reckoned = set('*kimg *n_steps *lr_constant *lr_decay *ckpt_every *sample_every *gain *max_samples *ds_decay'.split())
+_texts = {'*data','*path','*act','*norm','*schedule','*device'}
+
+def _plain(means, k, v, where):
+    "A value that is reckoned with, as the number or the text that it should be; other values as they are"
+    if means in _reckoned or k in ('batch_size','num_classes'):
+        v = _number(v, 0., where) if isinstance(v, str) else v
+        whole = k not in ('batch_size','latent_divisor') or isinstance(v, (int,float)) and v > 0
+        if whole and isinstance(v, (int,float)) and v == v: return v
+        raise ValueError(f'{where}: expected a number, got {v!r:.80}')
+    if means in _texts and not isinstance(v, (str,int,float)):
+        raise ValueError(f'{where}: expected a text, got {v!r:.80}')
+    return str(v) if means in ('*data','*path') and k != 'resume' else v
 
 # %% ../../nbs/workshop/compat_configs.ipynb #0000000c
 def _recipe(path, dirs, look, scaled):
@@ -263,6 +279,7 @@ def _opened(cfg, file, path):
     "Method, entries, sections, generation, options for the latents, and the recipe for their store"
     method = system_of(cfg)
     found = entries(fill_templates(cfg) if method == 'stargan' else cfg, KEYS[method], file)
+    found = [(s, k, means, _plain(means, k, v, f'{file}: {s}.{k}'.replace(': .', ': '))) for s,k,means,v in found]
     c = {s: {k: v for t,k,_,v in found if t == s} for s in KEYS[method]}
     where,data,_ = _systems[method]
     gen,path = _generation(method, c),str(path or where(c))

@@ -21,7 +21,9 @@ MOVED = table('''
 codec -> invented: power_noise colours cloud leaf radii leaf_map textures shades lens leaves invent
 codec -> codec_training: painted_pool turned crops orthogonal Muon optimizers rate codec_loss codec_step save_codec
 codec -> codec_training: save_state load_state clock row train_codec
-data -> store: SD15 Domain Store open_store read_latent pack_latents unpaired_plan multidomain_plan
+data -> store: SD15 Domain Store open_store pack_latents unpaired_plan multidomain_plan
+data -> latent_files: read_latent
+store -> latent_files: LATENT_SUFFIXES read_latent
 data -> autoencoders: Pixels tiled Latents load_codec
 data -> encoding: encode_folder
 data -> translation: translate_pictures
@@ -38,7 +40,10 @@ MOVED |= table('''
 models_style -> models_pixels: box double conv_half conv_double PixelBlock StyledPixelBlock HighPass init_he_ halvings
 models_style -> models_pixels: PixelGenerator PixelStyleEncoder PixelDiscriminator
 learner -> callbacks: Recorder Samples Evaluate Curves Progress Trackers MaxTime
-learner -> run: read_log plot_log atomic_dir weights training_state load_weights check_config checkpoints
+learner -> run: read_log plot_log check_config
+learner -> saving: atomic_dir weights training_state load_weights checkpoints
+run -> saving: FILES atomic_dir clear_remains nets_of weights called training_state read_state damage check_file under
+run -> saving: load_weights load_state checkpoints step_folder read_best newest_whole write_checkpoint remove_checkpoint
 learner -> run: best_checkpoint run_options pick_checkpoint Checkpoint
 learner -> basics: nearest
 learner -> method: presets=takes

@@ -128,7 +128,8 @@ def _refuse(word, matter, what):
 
 def _unknown(table, section, key, file):
     "The meaning of an unknown key"
-    known = [k for k,v in table[section].items() if v[0] != '-']
+    near = difflib.get_close_matches(str(key), [k for k in table[section] if k[-1] != '*'], 1, .75)
+    known = [k for k in near if table[section][k][0] != '-']      # nearer to a key without meaning, it has none either
     _refuse(key, known, f'{file}: unknown key {section}.{key}')
     return '-it has no meaning here'
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 from .stargan import OldStarGAN, mapping_from
 from .tensors import codec_of, domains_of, fill, tensors_of
-from ..run import load_weights, pick_checkpoint, run_options
+from ..method import opened_run
+from ..run import pick_checkpoint
+from ..saving import load_weights
 from ..models_pixels import PixelDiscriminator, PixelGenerator, PixelStyleEncoder
 from ..stargan_pixels import networks as pixel_networks
 
@@ -89,7 +91,7 @@ def load_pixels(ck,           # dictionary of a checkpoint
 # %% ../../nbs/workshop/compat_pixels.ipynb #00000016
 def _pixel_run(run, ema):
     "Options of a run on pictures, which must have kept what is asked for"
-    o = run_options(run)
+    o = opened_run(run)
     if not hasattr(o, 'w_hpf'): raise ValueError(f'{run}: a run on latents; the original knows pictures only')
     if ema and not o.ema: raise ValueError(f'{run}: this run kept no average (ema=0): give ema=False')
     return o

@@ -38,6 +38,8 @@ class Tensors(dict):
                  sd,        # dictionary name -> tensor
                  where=''): # file and network, for error messages
         self.where = where
+        odd = [str(k) for k,v in sd.items() if not (isinstance(v, torch.Tensor) and (v.is_meta or v.isfinite().all()))]
+        if odd: raise ValueError(f'{where}: expected tensors with finite numbers: {some(odd)}')
         super().__init__((_bare(k), v.float() if v.is_floating_point() else v) for k,v in sd.items())
         if len(self) == len(sd): return
         raise ValueError(f'{where}: two tensors have the same name but for the prefix of a wrapper')
@@ -93,7 +95,7 @@ def codec_of(codec,    # asked for: a codec, what `load_codec` takes, `None`, or
              file=''):
     "The codec of a checkpoint; an error that says what to do"
     if codec is False: return None
-    try: found = load_codec(codec or named)
+    try: found = load_codec(codec) if codec else load_codec(named, offline=True)    # nobody asked for a download
     except Exception as e:
         todo = 'Give codec=, a folder or a name; or codec=False for latents only'
         raise ValueError(f'{file}: its autoencoder cannot be loaded ({e}). {todo}') from e
