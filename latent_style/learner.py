@@ -133,8 +133,7 @@ def _join(device, **kw):
 @functools.lru_cache
 def _leave_group_at_exit():
     "Close the group of processes before the interpreter goes: its threads would abort a process that ends around them"
-    dist = torch.distributed
-    atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
+    atexit.register(lambda: torch.distributed.is_initialized() and torch.distributed.destroy_process_group())
 
 # %% ../nbs/02a_learner.ipynb #00000011
 def autocast(precision, # 'fp32', 'bf16' or 'fp64'

@@ -73,7 +73,7 @@ def batch_of(name, n=4):
     def pics(): return torch.randn(n, 3, 32, 32)
     y = torch.arange(n) % 2
     return dict(cyclegan=lambda: (rows(), rows()), otcfm=lambda: FlowBatch(rows(), rows(), torch.rand(n), y),
-                stargan=lambda: Batch(rows(), rows(), y, y, *torch.randn(2, n, 16)),
+                stargan=lambda: Batch(rows(), rows(), y, y, *torch.randn(2, n, 16), torch.randn(n, 0, 8, 8)),
                 pixels=lambda: PixelBatch(pics(), y, pics(), pics(), y, *torch.randn(2, n, 4)))[name]()
 
 def watching(name, o):
@@ -82,7 +82,7 @@ def watching(name, o):
     if name in ('stargan','pixels'): out.append(Health(None, every=0))
     if name != 'cyclegan': return out
     w = zero_mean_filters(4, 16, 3)
-    textures = [Texture(w, domain_quantiles(torch.randn(6, 4, 8, 8), w)) for _ in 'AB']
+    textures = {k: Texture(w, domain_quantiles(torch.randn(6, 4, 8, 8), w)) for k in 'AB'}
     return [*out, Pools(o.pool_size), Textures(textures, o.filters)]
 
 def learner(name, device, kind=Learner, precision='fp32', **more):

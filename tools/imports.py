@@ -9,7 +9,7 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options disk samples identity
+basics options common disk samples identity
 shipped
 scenes
 canvas
