@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 # %% ../nbs/workshop/disk.ipynb #00000005
 def ordinary(path):
     "The path of a file again; an error for a pipe, a device and the like, whose reading may never end"
-    if Path(path).exists() and not stat.S_ISREG(os.stat(path).st_mode):
+    if Path(path).exists() and not (Path(path).is_dir() or stat.S_ISREG(os.stat(path).st_mode)):
         raise OSError(f'{path}: is no ordinary file')
     return path
 

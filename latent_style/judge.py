@@ -22,6 +22,7 @@ from .features import (Gallery, Moments, as_gallery, codec_key, features_from, i
                                    without_suffix)
 from .learner import find_device
 from .run import pick_checkpoint
+from .shipped import run_folder
 from .matrix import matrix, means_of, protocol
 from .report import folder_name, plot_curve, protocol_files, save_comparison, save_matrix, short
 
@@ -37,7 +38,7 @@ def short_names(runs):
 def note_of(run,        # run folder, or a checkpoint file
             step=None): # of the checkpoint; `None`: the best, or else the newest
     "Where a translator comes from, for `notes`"
-    if Path(run).is_file(): return dict(run=str(run))
+    if not run_folder(run).is_dir(): return dict(run=str(run))
     return dict(run=str(run), step=int(pick_checkpoint(run, step).name[5:]))
 
 def _noted(notes, names):

@@ -220,8 +220,9 @@ def check_run(config,             # of a run
     if not config: return config
     method = method_of(config, path)
     known = inspect.signature(module_of(method).train).parameters
+    none = {k for preset in module_of(method).PRESETS.values() for k,v in preset.items() if v is None}
     for k in config.keys() & known.keys() - {'codec','evaluate','cbs'}:
-        if not _fits(config[k], known[k]):
+        if not (_fits(config[k], known[k]) or config[k] is None and k in none):
             raise ValueError(f'{path}/config.json: {k} is {config[k]!r:.80}, usual is {known[k].default!r}')
     if not isinstance(config.get('codec'), (dict,str)) and (translates or config.get('codec') is not None):
         raise ValueError(f"{path}/config.json: codec is {config.get('codec')!r:.80}, it should describe an autoencoder")
