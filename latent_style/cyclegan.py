@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import torch
 
 # %% ../nbs/03_cyclegan.ipynb #00000004
-from .brushwork import Textures, cells, larger, noise_of, order, strokes, texture_of
+from .brushwork import Textures, beside, cells, larger, noise_of, strokes, texture_of
 from .data import show_grid
 from .gather import sent
 from .store import past_places, unpaired_plan
@@ -338,7 +338,7 @@ class CycleTranslator(BaseTranslator):
         self.noise = getattr(G, 'noise', 0)
     def beside(self, z, names, seed=0):
         "What the networks take beside latents, `None` for nothing: noise, and the order in which strokes are laid"
-        return torch.cat([hands(z, self.noise, seed, names), order(z, seed, names)], 1) if self.noise else None
+        return beside(z, self.noise, names, seed)
     @torch.no_grad()
     def __call__(self, z,          # latents (b,c,h,w) as the codec gives them
                  to=None,          # name of the domain wanted; `None`: the second one

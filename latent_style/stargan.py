@@ -254,7 +254,7 @@ PRESETS = dict(
 ABOUT = dict(     # what the help says of each preset
     blocks4 = 'published: a generator of 4 blocks; 50,000 steps, a GPU',
     blocks6 = 'published: a generator of 6 blocks, identity, R1 now and then; 50,000 steps, a GPU',
-    laptop  = 'small networks: 4500 steps, 41 minutes on one processor core (with bf16)',
+    laptop  = 'small networks: 4500 steps, some 40 minutes on one processor core (with bf16)',
     gpu8    = 'for a graphics card with 8 GB: 100,000 steps in bf16')
 
 # %% ../nbs/04_stargan_v2.ipynb #b0000e70
@@ -281,9 +281,9 @@ class StarTranslator(StyleTranslator):
 class StarGAN(Styled):
     name,shape = 'stargan',SHAPE
     panels = [['d_loss'], ['d_real','d_fake'], ['r1'], ['g_adv'], ['sty'], ['ds','lambda_ds'], ['cyc','id'], ['tex'],
-              ['g_loss'],              ['h_style','h_noise','h_change'], ['h_drift','h_lead'], ['lr_G','lr_D','lr_F']]
+              ['g_loss'], ['h_style','h_noise','h_change'], ['h_drift','h_lead'], ['lr_G','lr_D','lr_F']]
     bar = ('d_loss','g_adv','sty','cyc')
-    def networks(self, o, channels): 
+    def networks(self, o, channels):
         return networks(len(o.domains), channels, he=o.he, **{k: getattr(o, k) for k in SHAPE})
     def batches(self, o, data): return batches(data, o.batch, o.seed, o.gain, o.n_z, o.noise, o.targets)
     def step(self, o):
