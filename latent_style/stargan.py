@@ -185,21 +185,20 @@ class Crowd:
         fakes,y = torch.cat(each).detach(),torch.cat([part.y_trg for part in parts])
         self.fakes,self.y = (learn.acc.gather(v) for v in (fakes,y)) if learn.world > 1 else (fakes,y)
         self.recent,self.count = learn.state.get('recent'),learn.state.get('recent_count')
-        self.every,self.domains = self.fakes,self.y.repeat_interleave(self.k[0])
+        alone = len(parts) == 1 and learn.world == 1
+        self.every,self.past,self.domains = None if alone else self.fakes,None,self.y.repeat_interleave(self.k[0])
         if self.recent is not None: self.join()
-        elif len(parts) == 1 and learn.world == 1: self.every = None
     def join(self):
         "Let the recent fakes be part of the crowd; free places belong to no domain"
         d,size = self.recent.shape[:2]
         domain,place = (torch.arange(n, device=self.y.device) for n in (d,size))
         filled = torch.where(place < self.count[:,None], domain[:,None], d).flatten()
-        self.every = torch.cat([self.fakes, self.recent.flatten(0, 1).to(self.fakes.dtype)])
-        self.domains = torch.cat([self.domains, filled])
+        self.past,self.domains = self.recent.flatten(0, 1),torch.cat([self.domains, filled])
     def term(self, part):
         "The texture term of a part: a function `fakes` -> scalar"
         def texture(fake):
             z,k = painted(fake)
-            return self.loss(z, self.every, k*self.first[id(part)], self.domains)
+            return self.loss(z, self.every, k*self.first[id(part)], self.domains, self.past)
         return texture
     @torch.no_grad()
     def keep(self):
