@@ -30,7 +30,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('plot', 'verbs:plot', 'draw the curves of a run'),
     ('translate', 'verbs:translate', 'translate pictures of any size with a run', True),
     ('generate', 'verbs:generate', 'new pictures of a domain, from noise (flow matching)'),
-    ('make-pairs', 'otcfm:make_pairs', 'pairs of a run\'s flows, for reflow (flow matching)'),
+    ('make-pairs', 'reflow:make_pairs', 'pairs of a run\'s flows, for reflow (flow matching)'),
     ('sample', 'verbs:sample', 'sheets and a film of a StarGAN v2'),
     ('evaluate', 'verbs:evaluate', 'measure runs in one direction, between their yardsticks', True),
     ('evaluate-all', 'verbs:evaluate_all', 'measure runs from every domain to every other', True),

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['WAYS', 'KNOWS_NO_NOISE', 'PRESETS', 'ABOUT', 'SHAPE', 'METHOD', 'networks', 'guided', 'cfm_loss', 'step',
-           'by_inversion', 'directly', 'amounts_of', 'back_for', 'painted_over', 'inverted', 'Painter',
+           'by_inversion', 'directly', 'amounts_of', 'back_for', 'ground', 'painted_over', 'inverted', 'Painter',
            'FlowTranslator', 'new_latents', 'check_how', 'mode_for', 'source_of', 'clamped', 'OTCFM', 'train',
-           'translate', 'generate', 'sample_grid', 'make_pairs']
+           'translate', 'generate', 'sample_grid']
 
 # %% ../nbs/05_otcfm.ipynb #00000002
 import math, warnings
@@ -18,7 +18,6 @@ import torch
 # %% ../nbs/05_otcfm.ipynb #00000004
 from .data import generator, save_picture, show_grid
 from .sources import is_file_name
-from .store import open_store
 from .translation import hands
 from .flows import path_point, solve, time_grid
 from .learner import adam, parts_of, settled, turn
@@ -26,8 +25,7 @@ from .losses import cosine
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, load_run, open_data,
     PAINTING, run_training, same_domains, takes, through, training, translating, translator_of)
 from .models_style import IsoNext
-from .pairing import (KINDS, batches, check_mode, check_pairs_name, flow_labels, mode_of, pair_batches,
-    read_pairs, write_pairs)
+from .pairing import KINDS, batches, flow_labels, mode_of, pair_batches, read_pairs
 from .repaint import amounts, amounts_in, beneath, over, share_of, time_back
 
 # %% ../nbs/05_otcfm.ipynb #00000009
@@ -100,14 +98,19 @@ def back_for(t, i, j=None): # translator, number of the target, and of the sourc
     sources = [k for k in range(len(t.domains)) if k != i] if j in (None,i) else [j]
     return time_back(amounts_of(t, i), [amounts_of(t, k) for k in sources])
 
-def painted_over(t, z, y, i, j, beside, strength, back, average, detail, steps, method, guide):
-    "`y`, what became of the latents `z` from domain `j`, `None`: any, on the way to `i`, painted over; times the gain"
-    noise,theirs = beside[:,:-2],beside[:,-2:].mean((2,3))
+def ground(t, z, y, i, j, beside, average=4, detail=None):
+    "What is painted over: of `y`, which became of the latents `z` from domain `j`, `None`: any, on the way to `i`"
+    theirs = beside[:,-2:].mean((2,3))
     known = None if j is None else amounts_of(t, j)
     if known: theirs = theirs.new_tensor(known).expand_as(theirs)      # one picture may have more than its manner has
     if detail is None: detail = share_of(z, theirs, amounts_of(t, i))
+    return beneath(t.gain*z, y, average, detail)
+
+def painted_over(t, z, y, i, j, beside, strength, back, average, detail, steps, method, guide):
+    "`y` painted over; times the gain"
     v = guided(t.velocity, *t.labels(i, 'noise', len(z)), **guide)
-    return over(v, beneath(t.gain*z, y, average, detail), noise, 1-strength*(1-back), steps, method)
+    h = ground(t, z, y, i, j, beside, average, detail)
+    return over(v, h, beside[:,:-2], 1-strength*(1-back), steps, method)
 
 def inverted(t, x, i, j, steps, method, strength, guide):
     "From domain number `j`, `None`: any, to noise and on to domain number `i`"
@@ -402,47 +405,6 @@ def sample_grid(learn, o, store):
     pics = [decode(x)] + [row(k, name) for k,name in enumerate(o.domains)]
     if not o.ema: V.train(training).requires_grad_(True)
     return closed(show_grid(pics, rows=['content', *[f'as {d}' for d in o.domains]], size=1.2))
-
-# %% ../nbs/05_otcfm.ipynb #00000034
-def _starts(store, side, i, kind, n_noise, seed):
-    "Where the pairs of domain number `i` start"
-    if kind == 'noise':
-        return torch.randn(n_noise, store[0].shape[0], *side, generator=generator(seed, i, 'pairs'))
-    return torch.cat([d.take(torch.arange(len(d)), side) for j,d in enumerate(store) if j != i])
-
-def _ends(t, x, i, kind, steps, method, guidance):
-    "Starts and ends of a batch, both on the codec's scale"
-    if kind == 'direct': return x,t(x, i, mode='direct', steps=steps, method=method)
-    v = guided(t.velocity, *t.labels(i, 'noise', len(x)), guidance)
-    return x/t.gain,solve(v, x, time_grid(steps), method)/t.gain
-
-@torch.no_grad()
-def make_pairs(run,             # run folder, or a translator
-               data,            # latent store with the run's domains
-               path,            # file to write, .safetensors
-               mode:str=None,   # 'direct', 'noise' or 'both'; `None`: all that the run has learnt
-               n_noise=512,     # pairs per domain that start from noise
-               steps=16,        # of the solver
-               method='midpoint', # the solver: euler, midpoint, heun or rk4
-               guidance=1.,     # of the flows from noise, baked into the pairs
-               batch=16,        # pairs at a time
-               seed=0,          # of the noise
-               device:str=None):# where to compute; `None`: the best there is
-    "Pairs of a run's flows, for `train(..., pairs=path)`; returns how many. Of latents of several sizes, their middles"
-    if mode is not None: check_mode(mode)
-    check_pairs_name(path)
-    t = run if isinstance(run, BaseTranslator) else load_run(run, device=device, method='otcfm')
-    store,N,parts = open_store(data, t.domains),len(t.domains),[]
-    side = tuple(min(d.shape[k] for d in store) for k in (1,2))
-    for kind in KINDS[mode] if mode else t.kinds:
-        for i in range(N):
-            label = i+N*(kind == 'direct')
-            for x in _starts(store, side, i, kind, n_noise, seed).split(batch):
-                x0,x1 = _ends(t, x.to(t.device), i, kind, steps, method, guidance)
-                parts.append((x0.cpu(), x1.cpu(), torch.full((len(x),), label)))
-    x0,x1,y = map(torch.cat, zip(*parts))
-    write_pairs(path, x0, x1, y, t.domains)
-    return len(y)
 
 # %% ../nbs/05_otcfm.ipynb #dba15323
 from .basics import moved

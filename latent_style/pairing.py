@@ -82,11 +82,12 @@ def buffers(store, rows, kind, coupling, pool, seed, gain, crop):
         return [v[sent(mix, v.device)] for v in (x0, x1, *flow_labels(y, kind, len(store)))]
     return Ahead(make)
 
-def finish(learn, rows, time, drop):
-    "This process's share of the rows, with times, and some labels hidden"
+def finish(learn, rows, time, drop, since=None):
+    "This process's share of the rows, with times, from `since` (b,) on, and some labels hidden"
     x0,x1,y,null = rows
     b = len(x0)
     t,hide = sample_times(b, time, learn.rng('t')),torch.rand(b, generator=learn.rng('drop')) < drop
+    if since is not None: t = since+(1-since)*t
     y = torch.where(hide, null.cpu(), y.cpu())
     own = slice(*rank_rows(b, learn.rank, learn.world))
     return Batch(*(learn.put(v[own]) for v in (x0, x1, t, y)))
@@ -160,15 +161,17 @@ def check_pairs_name(path):
 
 def write_pairs(path,       # file, .safetensors
                 x0, x1, y,  # starts and ends (n,c,h,w), labels (n,) as `flow_labels` gives them
-                domains):   # names, in the order of the labels
+                domains,    # names, in the order of the labels
+                since=None):# times (n,) from which on the straight way between the two is to be learnt; `None`: from 0
     "Keep pairs for `train(..., pairs=path)`"
     check_pairs_name(path)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(x0=x0, x1=x1, y=y), path, metadata=dict(domains=','.join(domains)))
+    more = {} if since is None else dict(since=since)
+    save_file(dict(x0=x0, x1=x1, y=y) | more, path, metadata=dict(domains=','.join(domains)))
 
 def read_pairs(path,      # file of `write_pairs`
                domains):  # names, in the order of the labels
-    "Starts and ends (n,c,h,w) and labels (n,) of pairs"
+    "Starts and ends (n,c,h,w), labels (n,), and the times (n,) from which on their straight way is to be learnt"
     if not Path(path).is_file(): raise FileNotFoundError(f'pairs={path}: no such file; `make_pairs` writes one')
     try:
         with safe_open(path, 'pt') as f: names = (f.metadata() or {}).get('domains', '').split(',')
@@ -177,7 +180,7 @@ def read_pairs(path,      # file of `write_pairs`
     if names != list(map(str, domains)):
         mine = ', '.join(map(str, domains))
         raise ValueError(f"pairs={path}: made for the domains {', '.join(names)}, this run has {mine}")
-    return pairs['x0'],pairs['x1'],pairs['y']
+    return pairs['x0'],pairs['x1'],pairs['y'],pairs.get('since', torch.zeros(len(pairs['y'])))
 
 def mode_of(y, n_domains):
     "Which kinds of flow the labels of pairs belong to"
@@ -187,12 +190,12 @@ def mode_of(y, n_domains):
 
 def pair_batches(path, domains, batch, seed=0, time='uniform', drop=0., gain=1.):
     "Like `batches`, from a file of pairs; every pair once per epoch. Starts and ends are multiplied by the gain"
-    x0,x1,y = read_pairs(path, domains)
+    x0,x1,y,since = read_pairs(path, domains)
     N = len(domains)
     if not 0 <= y.min() <= y.max() < 2*N:
         raise ValueError(f'pairs={path}: labels from {y.min()} to {y.max()}, with {N} domains there are 0 to {2*N-1}')
     null = torch.where(y < N, 2*N+1, 2*N)
     def get(learn):
         i,_ = unpaired_plan(len(y), len(y), batch, seed, learn.i)
-        return finish(learn, (gain*x0[i], gain*x1[i], y[i], null[i]), time, drop)
+        return finish(learn, (gain*x0[i], gain*x1[i], y[i], null[i]), time, drop, since=since[i])
     return get

@@ -17,7 +17,7 @@ PUBLIC = {
     'encode_folder': 'encoding', 'open_store': 'store', 'pack_latents': 'store',
     'read_log': 'run', 'plot_log': 'run', 'checkpoints': 'run',              # run folders
     'Callback': 'learner', 'Learner': 'learner', 'Translator': 'method',
-    'make_pairs': 'otcfm', 'generate': 'otcfm', 'sample': 'stargan_pixels',
+    'make_pairs': 'reflow', 'generate': 'otcfm', 'sample': 'stargan_pixels',
     'evaluate': 'judge', 'evaluate_all': 'judge', 'evaluate_one': 'judge', 'evaluate_styles': 'judge',
 }
 

@@ -70,6 +70,7 @@ otcfm -> flows: SOLVERS CALLS COUPLINGS cost_matrix exact sinkhorn sample_plan e
 otcfm -> flows: straightness sample_times paired path_point time_grid solve
 otcfm -> pairing: Batch draw_buffer Ahead KINDS flow_labels batches read_pairs pair_batches
 otcfm -> otcfm: Translator=FlowTranslator
+otcfm -> reflow: make_pairs
 otcfm -> method: load_run
 ''')
 
