@@ -59,7 +59,9 @@ check: $(VENV)/.dev
 browser: $(VENV)/.dev ## look at pages and films in a real browser (needs Chromium or Chrome)
 	$(call marked,browser)
 
+torture: export TRIAL_TABLE = nbs/assets/torture.txt
 torture: $(VENV)/.dev ## the long and hostile tests: killed processes, full disks, very many files
+	@rm -f $(TRIAL_TABLE)
 	$(call marked,torture)
 
 gpu: $(VENV)/.dev ## the tests that need a GPU, and a table of what a training step takes there

@@ -7,6 +7,7 @@ __all__ = ['LATENT_SUFFIXES', 'read_latent', 'check_latent']
 
 # %% ../nbs/workshop/latent_files.ipynb #200ee30f
 from pathlib import Path
+from pickle import UnpicklingError
 import numpy as np
 import torch
 
@@ -22,6 +23,8 @@ def _load_tensor(path):
         ordinary(path)
         if Path(path).suffix.lower() == '.npy': return torch.from_numpy(np.load(path, allow_pickle=False))
         return torch.load(path, map_location='cpu', weights_only=True)
+    except UnpicklingError as e:                    # whose own message says how to run what is in the file
+        raise ValueError(f'{path}: cannot be read as a latent; it is damaged, or holds code instead of a tensor') from e
     except Exception as e:
         why = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise ValueError(f'{path}: cannot be read as a latent; it is cut short, no such file, '

@@ -17,6 +17,15 @@ def no_curves(monkeypatch):
 @pytest.fixture(scope='session')
 def root(): return Path(__file__).resolve().parent.parent
 
+@pytest.fixture
+def tell(capsys):
+    "Print what a long trial found; the file that TRIAL_TABLE names gets it too"
+    def say(text):
+        with capsys.disabled(): print('\n'+text)
+        if to := os.environ.get('TRIAL_TABLE'):
+            with open(to, 'a') as file: file.write(text+'\n')
+    return say
+
 @pytest.fixture(scope='session')
 def shared(root):
     "Folder with real pictures and reference material: LATENT_STYLE_SHARED, or `shared` beside the repository"

@@ -408,13 +408,13 @@ def test_a_hostile_file(copied, case, capsys): meet(copied, case, capsys)
 def test_every_hostile_file_meets_every_reader(copied, case, capsys): meet(copied, case, capsys)
 
 @pytest.mark.torture
-def test_table_of_outcomes(capsys):
+def test_table_of_outcomes(tell):
     "Kinds x readers, in letters: r is refused, . goes on without the file"
     if not OUTCOMES: pytest.skip('the tests before this one were not run')
     readers = list(dict.fromkeys(reader for _,_,reader in OUTCOMES))
-    with capsys.disabled():
-        print('\n\n'+'\n'.join(f'{"":50} {"  "*i}{name}' for i,name in enumerate(readers)))
-        for file,name in dict.fromkeys((file, name) for file,name,_ in OUTCOMES):
-            letters = ' '.join(OUTCOMES.get((file, name, reader), ' ') for reader in readers)
-            print(f'{file[-28:]:28} {name[:20]:20}  {letters}')
-        print(f'{len({name for _,name,_ in OUTCOMES})} kinds, {len(readers)} readers, {len(OUTCOMES)} meetings')
+    lines = [f'{"":50} {"  "*i}{name}' for i,name in enumerate(readers)]
+    for file,name in dict.fromkeys((file, name) for file,name,_ in OUTCOMES):
+        letters = ' '.join(OUTCOMES.get((file, name, reader), ' ') for reader in readers)
+        lines.append(f'{file[-28:]:28} {name[:20]:20}  {letters}')
+    kinds = len({name for _,name,_ in OUTCOMES})
+    tell('\n'.join([*lines, f'{kinds} kinds, {len(readers)} readers, {len(OUTCOMES)} meetings']))

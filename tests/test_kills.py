@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_a_few_times(world, whole, tmp_path, name):
 
 @pytest.mark.torture
 @pytest.mark.parametrize('name', METHODS)
-def test_a_run_that_is_killed_thirty_times(world, whole, tmp_path, name, capsys):
+def test_a_run_that_is_killed_thirty_times(world, whole, tmp_path, name, tell):
     "By turns at a place and at a moment; an attempt that comes through is compared, and another run begins"
     path,seconds = whole(name)
     draw,kills,runs = random.Random(name),0,1
@@ -168,7 +168,7 @@ def test_a_run_that_is_killed_thirty_times(world, whole, tmp_path, name, capsys)
             runs += 1
     finish(train, *args)
     same(path, Path(args[2]))
-    with capsys.disabled(): print(f'\n{name}: {kills} kills, {runs} runs, all of them the same')
+    tell(f'{name}: {kills} kills, {runs} runs, all of them the same')
 
 def verbs(world, out):
     "Command, its arguments, and what it leaves"
