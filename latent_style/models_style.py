@@ -56,16 +56,22 @@ def normed_act(norm, x):
 
 def same(conv, x):
     "conv(x) for a 3x3 convolution that keeps the size, likewise"
-    return conv_same(x, conv.weight, conv.bias) if _quick(x) else conv(x)
+    if not _quick(x): return conv(x)
+    if conv.padding_mode == 'zeros': return conv_same(x, conv.weight, conv.bias)
+    return conv_same(F.pad(x, (1,1,1,1), conv.padding_mode), conv.weight, conv.bias)[...,1:-1,1:-1]
+
+def conv3(c_in, c_out, padding_mode='zeros'):
+    "A 3x3 convolution that keeps the size"
+    return nn.Conv2d(c_in, c_out, 3, padding=1, padding_mode=padding_mode)
 
 # %% ../nbs/01a_models_style.ipynb #0000000c
 class StyledBlock(nn.Module):
     "x + conv(act(norm(conv(act(norm(x,s))),s)))"
-    def __init__(self, c, n_s, norm='in'):
+    def __init__(self, c, n_s, norm='in', padding_mode='zeros'):
         super().__init__()
         self.names = [f"ada{norm}{i}" for i in (1,2)]
         for name in self.names: setattr(self, name, AdaptiveNorm(n_s, c, norm))
-        self.conv1,self.conv2 = nn.Conv2d(c, c, 3, padding=1),nn.Conv2d(c, c, 3, padding=1)
+        self.conv1,self.conv2 = (conv3(c, c, padding_mode) for _ in range(2))
 
     def forward(self, x, s):
         norm1,norm2 = (getattr(self, name) for name in self.names)
@@ -73,9 +79,9 @@ class StyledBlock(nn.Module):
         return x + same(self.conv2, styled_act(norm2, h, s))
 
 # %% ../nbs/01a_models_style.ipynb #0000000e
-def _encoder_layer(c_in, width, norm):
+def _encoder_layer(c_in, width, norm, padding_mode):
     norm_of = nn.InstanceNorm2d(width, affine=True) if norm == 'in' else GroupNorm(groups_for(width), width)
-    return [nn.Conv2d(c_in, width, 3, padding=1), norm_of, nn.LeakyReLU(.2)]
+    return [conv3(c_in, width, padding_mode), norm_of, nn.LeakyReLU(.2)]
 
 class StyledGenerator(nn.Module):
     "Generator of latent StarGAN v2: keeps the latent's size, writes the style in its residual blocks"
@@ -87,13 +93,14 @@ class StyledGenerator(nn.Module):
                  norm='in',      # 'in': AdaIN, 'gn': AdaGN
                  residual=False, # x + net(x, s), with a zero-initialised last layer
                  noise=0,        # channels of noise beside the latent
+                 padding_mode='zeros', # what lies around a picture: 'zeros', or its mirror image: 'reflect'
                 ):
         super().__init__()
-        self.residual,self.noise = residual,noise
-        self.encoder = nn.Sequential(*_encoder_layer(c+noise, width, norm), *_encoder_layer(width, width, norm))
-        self.res_blocks = nn.ModuleList(StyledBlock(width, n_s, norm) for _ in range(n_blocks))
-        last = [nn.Conv2d(width, width//2, 3, padding=1), nn.LeakyReLU(.2), nn.Conv2d(width//2, c, 3, padding=1)]
-        self.decoder = nn.Sequential(*last)
+        self.residual,self.noise,mode = residual,noise,padding_mode
+        self.encoder = nn.Sequential(*_encoder_layer(c+noise, width, norm, mode),
+                                     *_encoder_layer(width, width, norm, mode))
+        self.res_blocks = nn.ModuleList(StyledBlock(width, n_s, norm, mode) for _ in range(n_blocks))
+        self.decoder = nn.Sequential(conv3(width, width//2, mode), nn.LeakyReLU(.2), conv3(width//2, c, mode))
         if residual: zero_(self.decoder[-1])
 
     def encode(self, x):

@@ -41,10 +41,11 @@ def networks(n_domains,
              ndf=64,         # width of the discriminator's first layer
              sn=True,        # spectral norm in the discriminator
              noise=0,        # channels of noise beside the latents, for the generator
+             padding_mode='zeros', # of the generator; 'reflect': a picture has no dark frame
              he=False,       # F and E begin with He's normal distribution: styles of size 1 instead of a tenth
             ):
     "Generator G, mapping network F, style encoder E, discriminator D"
-    nets = dict(G=StyledGenerator(c, n_s, width, n_blocks, norm, residual, noise),
+    nets = dict(G=StyledGenerator(c, n_s, width, n_blocks, norm, residual, noise, padding_mode),
                 F=MappingNetwork(n_domains, n_z, n_s, w_map),
                 E=StyleEncoder(n_domains, c, n_s, w_enc),
                 D=DomainDiscriminator(n_domains, c, ndf, sn))
@@ -242,18 +243,20 @@ PRESETS = dict(
     blocks4 = dict(n_blocks=4, w_id=0., ds_margin=None, w_r1=10., r1_every=1, lr_f=1e-6, batch=64, ema=0., ds_decay=1.),
     blocks6 = dict(n_blocks=6, w_id=1., ds_margin=1.5, w_r1=2., r1_every=16, lr_f=1e-6, batch=64, ema=0., ds_decay=1.,
                    warmup=200),
-    laptop  = dict(width=64, n_blocks=4, residual=True, w_map=128, w_enc=64, ndf=96, batch=8, n_steps=4500, lr=1e-3,
-                   lr_f=1e-3, beta1=.5, noise=2, cells=4, w_tex=10., filters=32, recent=16, he=True, w_sty=.5,
-                   w_cyc=1., w_id=0., w_ds=.5, ds_margin=.25, ds_decay=None, w_r1=.02, ema=.995, schedule='linear',
-                   min_lr=0., sample_every=900, log_every=50, ckpt_every=500, health_every=300),
-    gpu8    = dict(batch=32, n_steps=100_000, precision='auto', residual=True, noise=2, cells=4, w_tex=10., recent=32,
-                   he=True, lr_f=1e-4, w_sty=.5, w_id=0., w_ds=.5, ds_margin=.25, ds_decay=None))
+    laptop  = dict(width=64, n_blocks=4, norm='gn', padding_mode='reflect', residual=True, w_map=128, w_enc=64, ndf=96,
+                   batch=8, n_steps=3600, lr=1e-3, lr_f=1e-3, beta1=.5, noise=2, cells=4, w_tex=10., filters=32,
+                   recent=16, he=True, w_sty=.5, w_cyc=2., w_id=.5, w_ds=.5, ds_margin=.25, ds_decay=None, w_r1=.02,
+                   ema=.995, schedule='linear', min_lr=0., sample_every=900, log_every=50, ckpt_every=450,
+                   health_every=300),
+    gpu8    = dict(batch=32, n_steps=100_000, precision='auto', norm='gn', padding_mode='reflect', residual=True, noise=2,
+                   cells=4, w_tex=10., recent=32, he=True, lr_f=1e-4, w_sty=.5, w_cyc=2., w_id=.5, w_ds=.5,
+                   ds_margin=.25, ds_decay=None))
 
 # %% ../nbs/04_stargan_v2.ipynb #b0c97796
 ABOUT = dict(     # what the help says of each preset
     blocks4 = 'published: a generator of 4 blocks; 50,000 steps, a GPU',
     blocks6 = 'published: a generator of 6 blocks, identity, R1 now and then; 50,000 steps, a GPU',
-    laptop  = 'small networks: 4500 steps, some 40 minutes on one processor core (with bf16)',
+    laptop  = 'small networks: 3600 steps, some 40 minutes on one processor core (with bf16)',
     gpu8    = 'for a graphics card with 8 GB: 100,000 steps in bf16')
 
 # %% ../nbs/04_stargan_v2.ipynb #b0000e70
@@ -271,7 +274,7 @@ class Recent(Callback):
         learn.state['recent_count'] = torch.zeros(self.domains, dtype=torch.long, device=x.device)
 
 # %% ../nbs/04_stargan_v2.ipynb #0000002e
-SHAPE = 'width n_blocks norm residual n_s n_z w_map w_enc ndf sn noise'.split()
+SHAPE = 'width n_blocks norm residual n_s n_z w_map w_enc ndf sn noise padding_mode'.split()
 
 class StarTranslator(StyleTranslator):
     "G, F and E of a trained latent StarGAN v2"
@@ -331,6 +334,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           n_blocks=6,             # residual blocks of the generator
           norm='in',              # 'in': AdaIN, 'gn': AdaGN
           residual=False,         # the generator learns a change of the input
+          padding_mode='zeros',   # what its convolutions see around a picture: 'zeros' or 'reflect'
           n_s=64,                 # numbers in a style
           n_z=16,                 # numbers in the noise
           w_map=512,              # width of the mapping network
