@@ -102,7 +102,7 @@ def replay(pool,   # (size,c,h,w), see `empty_pool`; changed in place
            prob,   # chance that a new fake is swapped for an old one
            rng,    # generator of the draws
           ):
-    "Put `fresh` into the history and draw as many from it (Zhu et al. 2017, section 4)"
+    "Put `fresh` into the history and draw as many from it (Shrivastava et al. 2017)"
     slot,free = _slots(len(pool), len(fresh), seen, rng)
     swap = (torch.rand(len(fresh), generator=rng) < prob).view(-1,1,1,1)
     fill = (torch.arange(len(fresh)) < free).view(-1,1,1,1)

@@ -162,7 +162,7 @@ def conv_back(g, x, w, need_x=True):
     if way == 'full' and pays(x, w): return winograd_back(g, x, w, 0, need_x)
     if way == 'depth' or g.dtype != torch.bfloat16: return conv_grads(g, x, w, 0, need_x, True)
     gx = conv_grads(g, x, w, 0, True, False)[0] if need_x else None
-    return gx, back_taps(g, x, w)  # the library's bf16 kernel gradient is the slow one
+    return gx, back_taps(g, x, w)  # not every library has a fast bf16 kernel gradient
 
 # %% ../nbs/workshop/kernels.ipynb #0000001b
 def norm_back(g, y, s): # s (b,c), float32 at least

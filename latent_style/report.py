@@ -199,10 +199,12 @@ def save_comparison(res,      # from `compare`
     return path
 
 # %% ../nbs/workshop/report.ipynb #00000018
+_cmaps = dict(truth='viridis', style_probe='viridis', content='Greys')     # the rest: less is better
+
 def _square(ax, table, domains, title):
     "One metric, sources in rows, targets in columns"
     v = np.array([[np.nan if r[d] is None else r[d] for d in domains] for r in table], dtype=float)
-    ax.imshow(v, cmap='viridis' if title in ('truth','style_probe') else 'viridis_r')
+    ax.imshow(v, cmap=_cmaps.get(title, 'viridis_r'), vmin=0 if title == 'content' else None)
     box = dict(boxstyle='round,pad=.15', fc='w', ec='none', alpha=.6)
     for i,j in np.argwhere(np.isfinite(v)):
         ax.text(j, i, f'{v[i,j]:.3g}', ha='center', va='center', fontsize=7, bbox=box)
@@ -222,7 +224,7 @@ def _saved(fig, path, **how):
     return fig
 
 def heat_map(m, save=None, keys=('truth','kid','content','style_probe')): # of `matrix`; file; metrics
-    "A coloured square for each metric, sources in rows, targets in columns"
+    "A square for each metric, sources in rows, targets in columns"
     import matplotlib.pyplot as plt
     keys,domains = [k for k in keys if k in m.tables],list(m.sources)
     size = (.55*len(domains)*len(keys)+1.1*len(keys)+.6, .5*len(domains)+1.2)
