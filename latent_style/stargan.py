@@ -248,8 +248,8 @@ PRESETS = dict(
                    recent=16, he=True, w_sty=.5, w_cyc=2., w_id=.5, w_ds=.5, ds_margin=.25, ds_decay=None, w_r1=.02,
                    ema=.995, schedule='linear', min_lr=0., sample_every=900, log_every=50, ckpt_every=450,
                    health_every=300),
-    gpu8    = dict(batch=32, n_steps=100_000, precision='auto', norm='gn', padding_mode='reflect', residual=True, noise=2,
-                   cells=4, w_tex=10., recent=32, he=True, lr_f=1e-4, w_sty=.5, w_cyc=2., w_id=.5, w_ds=.5,
+    gpu8    = dict(batch=32, n_steps=100_000, precision='auto', norm='gn', padding_mode='reflect', residual=True,
+                   noise=2, cells=4, w_tex=10., recent=32, he=True, lr_f=1e-4, w_sty=.5, w_cyc=2., w_id=.5, w_ds=.5,
                    ds_margin=.25, ds_decay=None))
 
 # %% ../nbs/04_stargan_v2.ipynb #b0c97796
