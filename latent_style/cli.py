@@ -83,15 +83,15 @@ def interruptible():
     def stop(sig, frame): raise KeyboardInterrupt
     before = signal.signal(signal.SIGTERM, stop)
     try: yield
-    finally: signal.signal(signal.SIGTERM, before)
+    finally:
+        if signal.getsignal(signal.SIGTERM) is stop: signal.signal(signal.SIGTERM, before)
 
 def call(words): # of the command line
     "Run a verb"
     name,*rest = in_our_words(list(words))
     if name not in VERBS: raise ValueError(f'unknown verb {name!r}.' + nearest(name, VERBS))
     try: (in_company if int(os.environ.get('WORLD_SIZE', 1)) > 1 else run)(VERBS[name], name, rest)
-    except KeyboardInterrupt as e:
-        if isinstance(e.__context__, Unfinished): raise e.__context__ from None     # whose news this is
+    except KeyboardInterrupt:
         if name in GO_ON: raise Unfinished(f'{name} was stopped') from None
         raise
 
@@ -102,7 +102,11 @@ def in_company(verb, name, rest): # of `VERBS`; words after it
     if name not in SHARED:
         raise ValueError(f'{name}: this is done by one process; start it without torchrun. Several share the work of '
                          f'{", ".join(sorted(SHARED))}')
-    with with_others(lambda: 'What was finished before stays'): run(verb, name, rest)
+    try:
+        with with_others(lambda: 'What was finished before stays'): run(verb, name, rest)
+    except Unfinished:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)       # torchrun ends all now; this one has a word to say
+        raise
 
 def run(verb, name, rest): # of `VERBS`; words after it
     "Call the function behind a verb, and show its result"

@@ -147,12 +147,21 @@ def is_loss(e): # an exception
     "Does an error say that the line to another process is gone?"
     return isinstance(e, torch.distributed.DistError) or isinstance(e, RuntimeError) and 'gloo' in str(e)
 
+def _chain(e):
+    "An exception, and those in whose handling it came about"
+    while e is not None:
+        yield e
+        e = e.__context__
+
 @contextmanager
 def with_others(kept): # function: what there is to go on from, a sentence
-    "Inside, the loss of another process is an error that says so"
+    "Inside, the loss of another process is an error that says so, also where torchrun's wish to end came just then"
     try: yield
-    except RuntimeError as e:
-        if started() == 1 or not is_loss(e): raise
+    except (RuntimeError, KeyboardInterrupt) as e:
+        behind = list(_chain(e))
+        for earlier in behind:
+            if isinstance(earlier, Unfinished): raise earlier from None
+        if started() == 1 or not any(map(is_loss, behind)): raise
         raise Unfinished(f'one of the {started()} processes has died, or has ended with a message of its own. {kept()}'
                          ) from e
 

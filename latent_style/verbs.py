@@ -138,7 +138,7 @@ def train(words): # of the command line
     """Train a method on a latent store (pixels: on folders of pictures), or go on with a run
 
     The first word is the method: cyclegan, stargan, pixels or otcfm.
-    Several processes: torchrun --nproc_per_node 2 --no-python latent_style train ..."""
+    Several GPUs: torchrun --nproc_per_node 4 --no-python latent_style train ..."""
     name,words = method_first(words)
     file = _peek(words, 'config')
     name = name or method_of_file(file)
