@@ -9,6 +9,7 @@ __all__ = ['Part', 'encode_folder']
 import hashlib, json, os, shutil
 from collections import Counter, namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 import torch
@@ -20,6 +21,7 @@ from tqdm.auto import tqdm
 from .autoencoders import load_codec
 from .data import fit, generator, open_picture, picture_domains, to_tensor
 from .disk import locked, read_json, replace_file, write_json
+from .processes import team
 from .samples import Memory
 from .store import OLDER, Entry, only_these, write_domain
 
@@ -95,14 +97,15 @@ def _encode_part(part, folder, codec, how, dtype, seed, pool):
     replace_file(part.file, lambda tmp: save_file(latents, tmp, metadata=dict(files=json.dumps(records))))
 
 def _encode_parts(plan, src, work, codec, how, dtype, seed, progress):
-    "Encode the parts that are not there yet"
+    "Encode the parts that are not there yet; each process its share of them"
     work.mkdir(parents=True, exist_ok=True)
-    total = sum(len(part.names) for parts in plan.values() for part in parts)
-    with ThreadPoolExecutor(4) as pool, tqdm(total=total, disable=not progress, desc='encode') as bar:
-        for d,parts in plan.items():
-            for part in parts:
-                if not part.file.exists(): _encode_part(part, src/d, codec, how, dtype, seed, pool)
-                bar.update(len(part.names))
+    once = {part.file: (part, src/d) for d,parts in plan.items() for part in parts}    # twins are one file
+    mine,quiet = team().mine(list(once.values())),not (progress and team().main)
+    total = sum(len(part.names) for part,_ in mine)
+    with ThreadPoolExecutor(4) as pool, tqdm(total=total, disable=quiet, desc='encode') as bar:
+        for part,folder in mine:
+            if not part.file.exists(): _encode_part(part, folder, codec, how, dtype, seed, pool)
+            bar.update(len(part.names))
 
 # %% ../nbs/workshop/encoding.ipynb #00000010
 def _read_tensor(path, key):
@@ -173,13 +176,27 @@ def _indexed(entry, hashes):
     name = entry.record['name']
     return entry._replace(record=dict(name=name, sha256=hashes[name], size=entry.record['size']))
 
-def _join(plan, hashes, dst, other, skip_bad, info, dtype, shard_mb):
+def _planned(src, dst, tree, batch, key, check, options):
+    "Parts of each domain, hashes of their files, hash of what the store depends on, and whether it is there"
+    with Memory(dst, check == 'hash') as memory:
+        plan,hashes = _plan_parts(src, tree, dst/'.parts', batch, key, memory)
+    made_from = _made_from(plan, *options)
+    return plan,hashes,made_from,_is_done(dst, plan, hashes, made_from, options)
+
+def _join(plan, hashes, made_from, dst, other, skip_bad, info, dtype, shard_mb):
     "The store from its parts"
     good,report = _sort_out(plan, other)
     write_json(dst/'report.json', report)
     _complain(dst/'report.json', report, skip_bad)
+    info = info | dict(made_from=made_from)
     for domain in plan:
         write_domain(dst/domain, [_indexed(e, hashes[domain]) for e in good[domain]], info, dtype, shard_mb)
+
+def _ended(src, dst, tree):
+    "The report of a store that is whole: nothing is left of its making, or of domains that have gone"
+    shutil.rmtree(dst/'.parts', ignore_errors=True)
+    with Memory(dst) as memory: only_these(dst, tree, src, memory)
+    return read_json(dst/'report.json')
 
 # %% ../nbs/workshop/encoding.ipynb #00000014
 def encode_folder(src,                 # one sub-folder of pictures per domain
@@ -201,17 +218,14 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
     if check not in ('time','hash'): raise ValueError(f"check={check!r}: take 'time' or 'hash'")
     if os.path.realpath(src) == os.path.realpath(dst):
         raise ValueError(f'{dst} is the folder of the pictures: give another one for their latents')
-    tree,other = picture_domains(src, without=[dst])
+    crew = team()
+    tree,other = crew.from_first(lambda: picture_domains(src, without=[dst]))
     key = [OLDER, codec.id, getattr(codec,'tile',0), codec.dtype, size, mode, sample, seed, dtype]
-    how = dict(size=size, mode=mode, factor=codec.factor)
-    with locked(dst, 'encoding', wait=True):
-        with Memory(dst, check == 'hash') as memory:
-            plan,hashes = _plan_parts(src, tree, dst/'.parts', batch, key, memory)
-        made_from = _made_from(plan, skip_bad, shard_mb)
-        if not _is_done(dst, plan, hashes, made_from, (skip_bad, shard_mb)):
-            _encode_parts(plan, src, dst/'.parts', codec, how, dtype, seed if sample else None, progress)
-            info = dict(codec=codec.spec(), scale=codec.scale, shift=codec.shift, mode=mode, size=size)
-            _join(plan, hashes, dst, other, skip_bad, info | dict(made_from=made_from), dtype, shard_mb)
-        shutil.rmtree(dst/'.parts', ignore_errors=True)
-        with Memory(dst) as memory: only_these(dst, tree, src, memory)
-        return read_json(dst/'report.json')
+    how,draws = dict(size=size, mode=mode, factor=codec.factor),seed if sample else None
+    info = dict(codec=codec.spec(), scale=codec.scale, shift=codec.shift, mode=mode, size=size)
+    with locked(dst, 'encoding', wait=True) if crew.main else nullcontext():
+        plan,*known,done = crew.from_first(lambda: _planned(src, dst, tree, batch, key, check, (skip_bad, shard_mb)))
+        if not done:
+            crew.of_all(lambda: _encode_parts(plan, src, dst/'.parts', codec, how, dtype, draws, progress))
+            crew.from_first(lambda: _join(plan, *known, dst, other, skip_bad, info, dtype, shard_mb))
+        return crew.from_first(lambda: _ended(src, dst, tree))

@@ -21,6 +21,7 @@ from torch import nn
 from .basics import optional
 from .codec import psnr
 from .data import find_pictures, load_picture
+from .processes import team
 from .texture import crowd_texture, grey as luma, recolour, texture_score, textures  # noqa: F401
 
 # %% ../nbs/06_eval.ipynb #00000007
@@ -67,7 +68,7 @@ def round_trip(codec, # any object with `encode` and `decode`
               ):
     "`decode(encode(pics))`, a batch at a time, on the codec's device"
     dev = getattr(codec, 'device', 'cpu')
-    return torch.cat([codec.decode(codec.encode(x.to(dev))).float().cpu() for x in pics.split(batch)])
+    return torch.cat(team().each(lambda x: codec.decode(codec.encode(x.to(dev))).float().cpu(), pics.split(batch)))
 
 # %% ../nbs/06_eval.ipynb #00000013
 def score(err,      # error of the translation
@@ -265,10 +266,8 @@ def perceptual_distance(a, b, # pictures (n,3,h,w) in [-1,1]
                         net,  # offers `taps(x)` and `heads`: SqueezeFeatures, RandomFeatures
                         batch=16):
     "LPIPS-style distance of each pair (n,)"
-    a,b = _same(a, b)
-    device = device_of(net)
-    parts = zip(a.split(batch), b.split(batch))
-    return torch.cat([_distance(net, x.to(device), y.to(device)).cpu() for x,y in parts])
+    pairs,device = list(zip(*(x.split(batch) for x in _same(a, b)))),device_of(net)
+    return torch.cat(team().each(lambda pair: _distance(net, *(x.to(device) for x in pair)).cpu(), pairs))
 
 # %% ../nbs/06_eval.ipynb #00000037
 def as_features(f): # (n,d)

@@ -18,6 +18,7 @@ from torch import nn
 # %% ../nbs/workshop/features.ipynb #00000003
 from .basics import optional
 from .disk import ordinary
+from .processes import team
 from .eval import (RandomFeatures, SqueezeFeatures, as_pictures, device_of, picture_files, read_cropped,
                                round_trip)
 
@@ -163,6 +164,11 @@ def net_id(net): # callable that gives features
 # %% ../nbs/workshop/features.ipynb #00000020
 def in_batches(f, x, batch=16): # function of a batch; its input (n,...)
     "`f` of every part of `x`, joined; where memory does not suffice for a batch, with smaller ones"
+    if team().world == 1: return _one_by_one(f, x, batch)
+    starts = range(0, len(x), batch)
+    return torch.cat(team().each(lambda i: _one_by_one(f, x[i:i+batch], batch), list(starts)))
+
+def _one_by_one(f, x, batch):
     out,i = [],0
     while i < len(x):
         try:
@@ -211,12 +217,12 @@ def features_from(pics,       # folder, list of files, or pictures (n,3,h,w) in 
     "Features (n,...) of pictures; a folder is read a batch at a time"
     files,device = _files(pics),device_of(net)
     if files is None: return in_batches(lambda x: net(x.to(device)), as_pictures(pics), batch)
-    kept = _kept_as(cache, net, size, files)
-    there = kept and _there(kept, len(files))
+    kept = team().from_first(lambda: _kept_as(cache, net, size, files))
+    there = kept and team().from_first(lambda: _there(kept, len(files)))
     if there is not None: return there
     def part(idx): return net(as_pictures([read_cropped(files[int(k)], size) for k in idx]).to(device))
     out = in_batches(part, torch.arange(len(files)), batch)
-    if kept: _keep(out, kept)
+    if kept and team().main: _keep(out, kept)
     return out
 
 # %% ../nbs/workshop/features.ipynb #00000027

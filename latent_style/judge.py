@@ -21,6 +21,7 @@ from .eval import Table, picture_files, read_cropped
 from .features import (Gallery, Moments, as_gallery, codec_key, features_from, in_batches, net_from,
                                    without_suffix)
 from .learner import find_device
+from .processes import team
 from .run import pick_checkpoint
 from .shipped import run_folder
 from .matrix import matrix, means_of, protocol
@@ -178,10 +179,10 @@ def evaluate(translators,     # dict name -> translator
                   groups=same_but_seed({k: getattr(t, 'config', None) for k,t in translators.items()}),
                   answers={k: several(t) for k,t in translators.items() if answers > 1 and hasattr(t, 'style')},
                   codecs={k: t.codec for k,t in translators.items()})
-    save_comparison(res, judge, out, f'{", ".join(translators)} to {to or "the target"}',
-                    direction=direction_of(next(iter(translators.values())), to))
-    print(res['rows'], *[f'\n{k}\n{short(res[k])}' for k in ('differences','seeds') if res[k]], sep='\n')
-    print(f'\n{legend(res["rows"])}\n\nwritten to {out}/')
+    title,first = f'{", ".join(translators)} to {to or "the target"}',next(iter(translators.values()))
+    if team().main: save_comparison(res, judge, out, title, direction=direction_of(first, to))
+    team().say(res['rows'], *[f'\n{k}\n{short(res[k])}' for k in ('differences','seeds') if res[k]], sep='\n')
+    team().say(f'\n{legend(res["rows"])}\n\nwritten to {out}/')
     return res
 
 # %% ../nbs/workshop/judge.ipynb #00000018
@@ -198,11 +199,12 @@ def evaluate_checkpoints(runs,   # dict name -> (`load_run` of its method, run f
     curves = {}
     for k,(load,run) in runs.items():
         curves[k] = checkpoint_curve(load, run, judge, to, batch=batch)
-        curves[k].save(Path(out)/f'{k}_checkpoints.csv')
-        plot_curve(curves[k], Path(out)/f'{k}_checkpoints.png')
-        print(f'{run}\n{curves[k]}\n')
-    print(legend(*curves.values()), end='\n\n')
-    print(f'written to {out}/')
+        if team().main:
+            curves[k].save(Path(out)/f'{k}_checkpoints.csv')
+            plot_curve(curves[k], Path(out)/f'{k}_checkpoints.png')
+        team().say(f'{run}\n{curves[k]}\n')
+    team().say(legend(*curves.values()), end='\n\n')
+    team().say(f'written to {out}/')
     return curves
 
 # %% ../nbs/workshop/judge.ipynb #0000001b
@@ -272,8 +274,8 @@ def evaluate_all(translators,  # dict name -> translator
         done[k] = matrix(_directed(t, batch), {d: pics[d] for d in t.domains}, truths=bool(truth), spare=far,
                          codec=t.codec, batch=batch, seed=seed, **nets)
         done[k].about |= dict(runs=_noted(notes, [k]), folders=told)
-        save_matrix(done[k], _own_folder(out, k, translators), f'{k}: every source, every target')
-    _say_means(done, translators, out)
+        if team().main: save_matrix(done[k], _own_folder(out, k, translators), f'{k}: every source, every target')
+    if team().main: _say_means(done, translators, out)
     return done
 
 # %% ../nbs/workshop/judge.ipynb #00000021
@@ -349,11 +351,13 @@ def evaluate_styles(translators,  # dict name -> translator that draws styles
         _warn_of_references(src, real)
         for mode in ('latent','reference'):
             table = tables[k,mode] = protocol(_answers(t, mode, src, batch), src, real, **nets, k=answers, batch=batch)
-            if not own_scale: protocol_files(table, to, (notes or {}).get(k, {}).get('step', 0), mode)
-            table.save(to/f'answers_{mode}.csv')
-            print(f'{k}, {mode}\n{short(table)}\n')
-    print(legend(*tables.values()), end='\n\n')
-    print(f'written to {out}/' + ', without FID_ and LPIPS_ files, since random features have another scale'*own_scale)
+            step = (notes or {}).get(k, {}).get('step', 0)
+            if team().main and not own_scale: protocol_files(table, to, step, mode)
+            if team().main: table.save(to/f'answers_{mode}.csv')
+            team().say(f'{k}, {mode}\n{short(table)}\n')
+    team().say(legend(*tables.values()), end='\n\n')
+    less = ', without FID_ and LPIPS_ files, since random features have another scale'*own_scale
+    team().say(f'written to {out}/{less}')
     return tables
 
 # %% ../nbs/workshop/judge.ipynb #00000028

@@ -7,15 +7,13 @@ __all__ = ['adam', 'best_device', 'find_device', 'settled', 'Callback', 'due', '
            'turn', 'Made', 'gently', 'Schedule', 'EMA', 'compile_nets']
 
 # %% ../nbs/02a_learner.ipynb #00000002
-import atexit, copy, functools, os, signal, threading, time, warnings
+import copy, signal, threading, time, warnings
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 # %% ../nbs/02a_learner.ipynb #00000003
 import torch
-from accelerate import Accelerator
-from accelerate.state import PartialState
 from accelerate.utils import broadcast, broadcast_object_list
 from fastcore.basics import patch
 
@@ -23,6 +21,7 @@ from fastcore.basics import patch
 from .data import generator
 from .gather import sent
 from .kernels import computes_bf16, keep_pages
+from .processes import joined
 from .shortage import Done, attempted
 
 # %% ../nbs/02a_learner.ipynb #00000007
@@ -115,26 +114,6 @@ def _sent(flag):
         return there.item()
     return get
 
-# %% ../nbs/02a_learner.ipynb #c6eef18f
-def _join(device, **kw):
-    "accelerate's view of this process: one of several if it was started as one of several"
-    began = PartialState._shared_state.get('device')   # accelerate keeps its first device for good; a learner need not
-    acc = Accelerator(cpu=device.type == 'cpu' and (began is None or began.type == 'cpu'), **kw)
-    started,wrong = int(os.environ.get('WORLD_SIZE', 1)),''
-    if started > acc.num_processes: wrong = 'each of them would train the whole run'
-    elif started > 1 and device.type == 'cpu' and began is not None and began.type != 'cpu':
-        wrong = f'they were joined on {began.type} before'
-    elif started > 1 and device.index is not None and device != acc.device: wrong = f'this one has {acc.device}'
-    if wrong: raise ValueError(f'device={str(device)!r} cannot be shared by the {started} processes that were started: '
-                               f"{wrong}. Leave device out, give device='cpu' to all, or start one process")
-    return acc
-
-# %% ../nbs/02a_learner.ipynb #00000010
-@functools.lru_cache
-def _leave_group_at_exit():
-    "Close the group of processes before the interpreter goes: its threads would abort a process that ends around them"
-    atexit.register(lambda: torch.distributed.is_initialized() and torch.distributed.destroy_process_group())
-
 # %% ../nbs/02a_learner.ipynb #00000011
 def autocast(precision, # 'fp32', 'bf16' or 'fp64'
              device):
@@ -201,12 +180,10 @@ class Learner:
     def _connect(self, device, trackers):
         "Device, and place among the processes"
         self.device = find_device(device)
-        try: self.acc = _join(self.device, log_with=trackers, project_dir=self.path)
+        try: self.acc = joined(self.device, 'train the whole run', log_with=trackers, project_dir=self.path)
         except ValueError as e: raise ValueError(f'trackers={trackers}: {e}' if 'logging' in str(e) else str(e)) from e
         self.rank,self.world,self.main = self.acc.process_index,self.acc.num_processes,self.acc.is_main_process
-        if self.world == 1: return
-        if self.acc.device.type == self.device.type: self.device = self.acc.device
-        _leave_group_at_exit()
+        if self.world > 1 and self.acc.device.type == self.device.type: self.device = self.acc.device
 
     def rng(self, stream=''):
         "Generator for this step: a function of (seed, step, stream) alone"

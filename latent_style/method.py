@@ -9,7 +9,7 @@ __all__ = ['METHODS', 'LENGTHS', 'FREE', 'PAINTING', 'resolved', 'of_another', '
            'Translator', 'check_strength', 'load_run', 'translator_of', 'finisher', 'through', 'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
-import importlib, inspect, math, os, warnings
+import importlib, inspect, math, warnings
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
@@ -26,6 +26,7 @@ from .autoencoders import load_codec
 from .common import training, translating  # noqa: F401
 from .disk import locked, room_for
 from .identity import identity
+from .processes import is_first, with_others
 from .store import open_store, small_crop
 from .translation import Finish, fingerprint, translate_pictures
 from .learner import EMA, Learner, Schedule, arithmetic, compile_nets, find_device
@@ -165,7 +166,7 @@ def open_data(o):
         raise ValueError(f'{o.data}: a translation needs two domains or more, this is {list(store.domains)}')
     o.domains,o.codec,o.latents = list(store.domains),store.spec,identity(store, o.data)
     note = None if getattr(o, 'crop', None) else small_crop(store)
-    if note and int(os.environ.get('RANK', 0)) == 0: warnings.warn(f'{o.data}: {note}')
+    if note and is_first(): warnings.warn(f'{o.data}: {note}')
     return store
 
 # %% ../nbs/workshop/method.ipynb #0000000f
@@ -262,6 +263,11 @@ def build(m,             # `Method`
     if o.compile: compile_nets(learn, **({} if o.compile is True else dict(backend=o.compile)))
     return learn
 
+def _last_saved(path): # run folder
+    "What there is to go on from"
+    steps = [int(p.name[5:]) for p in checkpoints(path)]
+    return f'The last checkpoint is that of step {steps[-1]}' if steps else 'There was no checkpoint yet'
+
 def run_training(m,        # `Method`
                  options): # the `locals()` of its `train`
     "Train a method, or go on with a run; returns the learner"
@@ -273,8 +279,8 @@ def run_training(m,        # `Method`
     o.kimg = o.images = None      # the run folder has the length in steps alone, and can be trained from
     if o.domains is not None: o.domains = [str(d) for d in o.domains]
     for k in ('data','path','init'): setattr(o, k, None if getattr(o, k) is None else str(getattr(o, k)))
-    alone = locked(o.path) if int(os.environ.get('RANK', 0)) == 0 else nullcontext()
-    with alone, arithmetic(o.tf32, o.cudnn_benchmark):
+    alone = locked(o.path) if is_first() else nullcontext()
+    with alone, with_others(lambda: _last_saved(o.path)), arithmetic(o.tf32, o.cudnn_benchmark):
         learn = build(m, o, evaluate, cbs)
         if learn.i >= learn.n_steps > 0:
             note(f'{o.path}: all of its {learn.n_steps} steps were done before, and nothing was trained. To go on '

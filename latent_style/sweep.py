@@ -13,6 +13,7 @@ from pathlib import Path
 # %% ../nbs/workshop/sweep.ipynb #00000003
 from .basics import nearest
 from .eval import Table
+from .processes import is_first
 from .run import read_log
 from .saving import checkpoints
 
@@ -67,6 +68,12 @@ def _one(train, data, path, options, evaluate):
 # %% ../nbs/workshop/sweep.ipynb #0000000d
 _failures = (ValueError, TypeError, KeyError, OSError, RuntimeError, FloatingPointError)
 
+def _numbered(runs, only):
+    "Runs and their numbers, or one of them"
+    if only is None: return list(enumerate(runs))
+    if 0 <= only < len(runs): return [(only, runs[only])]
+    raise ValueError(f'only={only}: there are {len(runs)} runs, number 0 to {len(runs)-1}')
+
 def sweep(train,         # `train` of a method
           data,          # folder of a latent store
           path,          # folder that gets one run folder for each run, and sweep.csv
@@ -74,16 +81,17 @@ def sweep(train,         # `train` of a method
           evaluate=None, # function run folder -> dict of numbers, for the table
           keys=(),       # keys of the log to show with their last values
           say=print,
+          only:int=None, # number of the one run to train, from 0 on; sweep.csv is left to a call without it
           **common):     # options of all runs
     "Train many runs; returns the table, which is also written to sweep.csv"
     runs,path,rows = runs_of(over),Path(path),Table()
     for name,own in runs: _known(train, common | own, name)
-    for k,(name,own) in enumerate(runs):
+    for k,(name,own) in _numbered(runs, only):
         say(f'{k+1} of {len(runs)}: {name}')
         try: out = _one(train, data, path/name, copy.deepcopy(common | own), evaluate)
         except _failures as e: out = dict(status='failed', why=str(e).splitlines()[0])
         last,told = _last(path/name),{k: str(v) if isinstance(v, (list,dict)) else v for k,v in own.items()}
         rows.append(dict(run=name, **told, **out, **{k: last[k] for k in keys if k in last}))
-        rows.save(path/'sweep.csv')
+        if only is None and is_first(): rows.save(path/'sweep.csv')
         if out['status'] == 'interrupted': break
     return rows

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from .autoencoders import standardise
 from .basics import note
 from .data import finite, fit, generator, save_picture, to_pil, to_tensor
+from .processes import ALONE, sendable, team
 from .sources import RECORD, is_file_name, result_files, sources
 from .tiles import in_pieces
 
@@ -56,6 +57,19 @@ def _batches(jobs, codec, batch):
         run.append(job)
         last = kind
     if run: yield run
+
+# %% ../nbs/workshop/translation.ipynb #0a2a0004
+def _shape(source, size, failed):
+    "A job without content, which has the shape; `None` where the source cannot be read"
+    for job in _loaded([(source, None)], size, failed): return job.x.shape
+
+def _dealt(crew, todo, size, failed, codec, batch):
+    "The batches of this process, out of those that one process would make; where there are more, all look for shapes"
+    if crew.world == 1: return _batches(_loaded(todo, size, failed), codec, batch)
+    shapes = crew.each(lambda pair: _shape(pair[0], size, failed), todo)
+    known = [Job(*pair, torch.empty(shape, device='meta'), None) for pair,shape in zip(todo, shapes) if shape]
+    mine = crew.mine(list(_batches(known, codec, batch)))
+    return (list(_loaded([(job.source, job.file) for job in run], size, failed)) for run in mine)
 
 # %% ../nbs/workshop/translation.ipynb #00000008
 def _pad_to(x, multiple):
@@ -199,6 +213,7 @@ def _results(through, # jobs -> pictures
             good += 1
             yield job.source.name,keep(job, y)
 
+# %% ../nbs/workshop/translation.ipynb #0a2a0005
 def _say_failed(failed, n, out):
     "An error that names what could not be translated"
     if n == 1: raise failed[0][1]
@@ -206,12 +221,21 @@ def _say_failed(failed, n, out):
     rest,others = '; ...'*(len(failed) > 5),f'; all others are in {out}'*(out is not None)
     raise ValueError(f'{len(failed)} of {n} pictures could not be translated{others}. {"; ".join(told)}{rest}')
 
-def _all_of(there, results, failed, n, out, bar):
-    "What is there already, then what is made; at the end an error about what failed"
+def _one_by_one(there, results, failed, n, out, bar):
+    "What is there already, then what is made when it is asked for; at the end an error about what failed"
     with bar:
         yield from there
         yield from results
     if failed: _say_failed(failed, n, out)
+
+def _all_made(crew, results, failed, items, out):
+    "Make the share of each process; an error about what failed in any, in the order of the sources"
+    place = {id(source): i for i,source in enumerate(items)}
+    def work():
+        for _ in results: pass
+        return [(place[id(source)], sendable(e)) for source,e in failed]
+    found = sorted(sum(crew.of_all(work), []), key=lambda pair: pair[0])
+    if found: crew.of_all(lambda: _say_failed([(items[i], e) for i,e in found], len(items), out))
 
 # %% ../nbs/workshop/translation.ipynb #00000010
 def _replaced(record, files):
@@ -234,6 +258,12 @@ def _unfinished(items, files, out, made_by, to):
     if there: note(f'{out}: {len(there)} of {len(items)} are there already, made from the same in the same way')
     if replaced: note(f'{out}: {replaced} results of earlier calls, of other pictures or of another way, are replaced')
     return todo,there,record
+
+def _planned(pictures, codec, out, format, made_by, to):
+    "Sources, files of their results, and what is unfinished"
+    items = sources(pictures, codec, out)
+    files = [None]*len(items) if out is None else result_files(items, out, format)
+    return items,files,*_unfinished(items, files, out, made_by, to)
 
 def _check_numbers(**numbers):
     for name,value in numbers.items():
@@ -258,18 +288,17 @@ def translate_pictures(fn,            # latents (b,c,h,w) -> latents
     "Pictures of any size through `fn`: a list of tensors (3,h,w) on the CPU, with `out` of the files written"
     _check_numbers(size=size, batch=batch, tile=tile)
     on_latents = fn if tile is None else partial(in_pieces, fn, tile=tile)
-    items = sources(pictures, codec, out)
-    n,files = len(items),[None]*len(items) if out is None else result_files(items, out, format)
     made_by = made_by and fingerprint(made_by, getattr(codec, 'id', repr(codec)), size, tile, multiple, scaled)
-    todo,there,record = _unfinished(items, files, out, made_by, to)
+    crew = ALONE if lazy or out is None else team()
+    items,files,todo,there,record = crew.alike(lambda: _planned(pictures, codec, out, format, made_by, to))
     failed = [] if lazy or out is not None else None
     def through(run): return _translated(on_latents, codec, run, multiple, scaled, beside)
     def keep(job, y): return y if out is None else _write(job, y, record)
-    quiet = not progress or out is None or len(todo) < 2
-    bar = tqdm(total=n, initial=len(there), disable=quiet, desc='translate')
-    results = _results(through, _batches(_loaded(todo, size, failed), codec, batch), keep, failed, bar)
-    pairs = _all_of(there, results, failed, n, out, bar)
-    if lazy: return pairs
-    if out is None: return [y for _,y in pairs]
-    for _ in pairs: pass
+    quiet = not progress or out is None or len(todo) < 2 or not crew.main
+    bar = tqdm(total=len(crew.mine(items)), initial=len(crew.mine(there)), disable=quiet, desc='translate')
+    results = _results(through, _dealt(crew, todo, size, failed, codec, batch), keep, failed, bar)
+    if lazy: return _one_by_one(there, results, failed, len(items), out, bar)
+    with bar:
+        if out is None: return [y for _,y in results]
+        _all_made(crew, results, failed, items, out)
     return files

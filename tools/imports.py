@@ -10,6 +10,7 @@ from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
 basics options common disk samples identity
+processes
 shipped
 scenes
 canvas
