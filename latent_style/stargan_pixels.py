@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['PixelBatch', 'ORDERS', 'EVERYWHERE', 'PANELS', 'SHAPE', 'METHOD', 'PRESETS', 'ABOUT', 'networks', 'batches', 'd_loss',
-           'g_loss', 'four_updates', 'joint_update', 'everywhere', 'find_masks', 'Masks', 'masks_of', 'sheet', 'totals',
-           'save_sheets', 'PixelTranslator', 'PixelStarGAN', 'check_options', 'train', 'translate', 'sample']
+           'g_loss', 'hands_of', 'four_updates', 'joint_update', 'everywhere', 'find_masks', 'Masks', 'masks_of',
+           'sheet', 'totals', 'save_sheets', 'PixelTranslator', 'PixelStarGAN', 'check_options', 'train', 'translate',
+           'sample']
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000002
 from collections import namedtuple
@@ -20,6 +21,7 @@ import torch
 # %% ../nbs/04b_stargan_pixels.ipynb #00000004
 from .basics import nearest
 from .autoencoders import Pixels
+from .brushwork import Textures, cells, judged, noise_of, textures_of_pictures
 from .data import find_pictures, to_pil
 from .film import film
 from .grids import cycle_rows, joined, latent_matrix, reference_matrix
@@ -42,21 +44,25 @@ def networks(n_domains,
              c_max=512,  # widest layer
              n_s=64,     # numbers in a style
              n_z=16,     # numbers in the noise
-             w_map=512): # width of the mapping network
+             w_map=512,  # width of the mapping network
+             noise=0,    # channels of noise beside the picture, for the generator
+             smooth=False,   # doubled maps are smoothed
+             bridges=False): # the way down of the generator hands its maps across to the way up
     "G, F, E and D of the original StarGAN v2 (Choi et al. 2020, appendix)"
     mapping = init_he_(MappingNetwork(n_domains, n_z, n_s, w_map, n_shared=4, n_head=4))
-    return dict(G=PixelGenerator(size, n_s, c_max, w_hpf, width), F=mapping,
+    return dict(G=PixelGenerator(size, n_s, c_max, w_hpf, width, noise, smooth, bridges), F=mapping,
                 E=PixelStyleEncoder(n_domains, size, n_s, c_max, width),
                 D=PixelDiscriminator(n_domains, size, c_max, width))
 
 # %% ../nbs/04b_stargan_pixels.ipynb #0000000d
-PixelBatch = namedtuple('PixelBatch', 'x y_src x_ref x_ref2 y_trg z1 z2')
+PixelBatch = namedtuple('PixelBatch', 'x y_src x_ref x_ref2 y_trg z1 z2 noise', defaults=[None])
 
 def batches(pics,      # `Pictures`
             batch,     # contents of all processes together
             n_z=16,
-            workers=2):# processes that decode
-    "The function that gives the learner its batch: contents, two references of one domain, two noises"
+            workers=2, # processes that decode
+            noise=0):  # channels of noise of the generator
+    "The function that gives the learner its batch: contents, two references of one domain, two noises of styles; hands"
     at = SimpleNamespace(step=None, ahead=None)
     def get(learn):
         if at.step != learn.i:
@@ -64,7 +70,8 @@ def batches(pics,      # `Pictures`
         at.step = learn.i+1
         *pixels,y_src,y_trg = [learn.put(v) for v in next(at.ahead)]
         x,x_ref,x_ref2 = (learn.put(v.float().div_(127.5).sub_(1)) for v in pixels)
-        return PixelBatch(x, y_src, x_ref, x_ref2, y_trg, *two_noises(learn, batch, len(x), n_z))
+        hands = learn.put(noise_of(learn, x, noise, 'x'))
+        return PixelBatch(x, y_src, x_ref, x_ref2, y_trg, *two_noises(learn, batch, len(x), n_z), hands)
     return get
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000011
@@ -91,9 +98,9 @@ def g_loss(fake, fake2,  # (b,3,h,w), from two styles; `fake2` may be None
            logits,       # D(fake)
            seen, s,      # style read from the fake, and the one asked for
            rec, x,       # the way back, and the content
-           w, lam):      # weights `w.sty`, `w.cyc`, margin; weight of diversity in this step
+           w, lam):      # weights `w.sty`, `w.cyc`, margin; cells that the cycle compares; weight of diversity now
     "Loss of one path and its terms (Choi et al. 2020, eq. 5)"
-    terms = dict(adv=nonsat_g(logits), sty=l1(seen, s), cyc=l1(rec, x))
+    terms = dict(adv=nonsat_g(logits), sty=l1(seen, s), cyc=l1(cells(rec, w.cells), cells(x, w.cells)))
     total = terms['adv'] + w.sty*terms['sty'] + w.cyc*terms['cyc']
     if lam:
         terms['ds'] = diversity(fake, fake2.detach(), w.margin)
@@ -101,6 +108,10 @@ def g_loss(fake, fake2,  # (b,3,h,w), from two styles; `fake2` may be None
     return total,terms
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000015
+def hands_of(b): # `PixelBatch`
+    "Noise for the translation and for the ways back of both paths, each (b,k,h,w) or None"
+    return b.noise.chunk(3, 1) if b.noise is not None and b.noise.shape[1] else (None,)*3
+
 def _named(path, loss, terms): return {f'g_{path}': loss} | {f'g_{path}_{k}': v for k,v in terms.items()}
 
 def _judge(learn, parts, fakes, w, often):
@@ -117,7 +128,7 @@ def _noise_loss(n, b, made,   # networks, `PixelBatch`, what `_four` made
     fake = made.lat
     with frozen(n.D): logits = n.D(fake, b.y_trg)
     seen,own = n.E(torch.cat([fake, b.x]), torch.cat([b.y_trg, b.y_src])).split(len(b.x))
-    rec = n.G(fake, own, w.masks and w.masks(fake))
+    rec = n.G(fake, own, w.masks and w.masks(fake), hands_of(b)[1])
     loss,terms = g_loss(fake, made.lat2, logits, seen, made.s, rec, b.x, w, lam)
     return loss,_named('lat', loss, terms)
 
@@ -126,19 +137,21 @@ def _reference_loss(n, b, masks, w, lam):
     y,fake2 = b.y_trg,None
     styled = torch.cat([b.x_ref, b.x_ref2, b.x]),torch.cat([y, y, b.y_src])
     with torch.no_grad(): s,s2,own = n.E(*styled).split(len(b.x))
-    below = n.G.below(b.x, masks)
+    noise,_,back = hands_of(b)
+    below = n.G.below(b.x, masks, noise)
     fake = n.G.above(*below, s)
     if lam:
         with torch.no_grad(): fake2 = n.G.above(*below, s2)
     with frozen(n.D, n.E): logits,seen = n.D(fake, y),n.E(fake, y)
-    loss,terms = g_loss(fake, fake2, logits, seen, s, n.G(fake, own, w.masks and w.masks(fake)), b.x, w, lam)
+    rec = n.G(fake, own, w.masks and w.masks(fake), back)
+    loss,terms = g_loss(fake, fake2, logits, seen, s, rec, b.x, w, lam)
     return loss,_named('ref', loss, terms)
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000016
 def _four(n, b, w, lam):
     "Styles and fakes of both paths before anything moves; only those of the noise path have a graph"
     masks = w.masks and w.masks(b.x)
-    s,below = n.F(b.z1, b.y_trg),n.G.below(b.x, masks)
+    s,below = n.F(b.z1, b.y_trg),n.G.below(b.x, masks, hands_of(b)[0])
     lat = n.G.above(*below, s)
     with torch.no_grad():
         others = [n.E(b.x_ref, b.y_trg)] + ([n.F(b.z2, b.y_trg)] if lam else [])
@@ -163,7 +176,7 @@ def four_updates(learn,  # learner with G, F, E, D
 def _two(n, b, w, lam):
     "Styles and fakes of both paths, in one call of the generator"
     k,y = len(b.x),b.y_trg
-    s_lat,below = n.F(b.z1, y),n.G.below(b.x, w.masks and w.masks(b.x))
+    s_lat,below = n.F(b.z1, y),n.G.below(b.x, w.masks and w.masks(b.x), hands_of(b)[0])
     refs,lat2,ref2 = [b.x_ref, b.x_ref2] if lam else [b.x_ref],None,None
     with torch.no_grad(): s_ref,*more = n.E(torch.cat(refs), y.repeat(len(refs))).split(k)
     both = n.G.above(*below, torch.cat([s_lat, s_ref]))
@@ -172,16 +185,22 @@ def _two(n, b, w, lam):
         with torch.no_grad(): lat2,ref2 = n.G.above(*below, torch.cat([n.F(b.z2, y), *more])).split(k)
     return SimpleNamespace(s_lat=s_lat, s_ref=s_ref, both=both, lat=lat, ref=ref, lat2=lat2, ref2=ref2)
 
-def _joint_loss(n, b, made, w, lam):
+def _joint_loss(n, b, made, w, lam, texture=None):
     "What G learns from both paths, and F and E from the noise"
     k,y,lat,ref,both = len(b.x),b.y_trg,made.lat,made.ref,made.both
+    _,*back = hands_of(b)
     with frozen(n.D): logits = n.D(both, y.repeat(2)).split(k)
     seen,own = n.E(torch.cat([lat, b.x]), torch.cat([y, b.y_src])).split(k)
     with frozen(n.E): seen_ref = n.E(ref, y)
-    rec = n.G(both, torch.cat([own, own.detach()]), w.masks and w.masks(both)).split(k)
+    back = None if back[0] is None else torch.cat(back)
+    rec = n.G(both, torch.cat([own, own.detach()]), w.masks and w.masks(both), back).split(k)
     loss,terms = g_loss(lat, made.lat2, logits[0], seen, made.s_lat, rec[0], b.x, w, lam)
     loss_ref,terms_ref = g_loss(ref, made.ref2, logits[1], seen_ref, made.s_ref, rec[1], b.x, w, lam)
-    return loss+loss_ref,_named('lat', loss, terms) | _named('ref', loss_ref, terms_ref)
+    loss,terms = loss+loss_ref,_named('lat', loss, terms) | _named('ref', loss_ref, terms_ref)
+    if texture:
+        terms['g_tex'] = texture(b, both)
+        loss = loss + w.tex*terms['g_tex']
+    return loss,terms
 
 def joint_update(learn, b, w): # as `four_updates`
     "D, then G with F and E, each over both paths"
@@ -190,7 +209,8 @@ def joint_update(learn, b, w): # as `four_updates`
     made = Made(lambda b: _two(n, b, w, lam), parts)
     def fakes(b): return dict(lat=made.look(b).lat, ref=made.look(b).ref)
     out = _judge(learn, parts, fakes, w, often)
-    return out | turn(learn, lambda b: _joint_loss(n, b, made.learn(b), w, lam), parts, 'G','F','E')[0]
+    texture = judged(learn, parts, lambda b: made.look(b).both) if w.tex else None
+    return out | turn(learn, lambda b: _joint_loss(n, b, made.learn(b), w, lam, texture), parts, 'G','F','E')[0]
 
 ORDERS = dict(original=four_updates, joint=joint_update)
 
@@ -284,10 +304,10 @@ class PixelTranslator(StyleTranslator):
         self.masks = masks                    # of a high-pass skip: function of pictures -> masks
         self.side,self.multiple = codec.size,2**sum(b.down for b in nets['G'].encode)
     def identity(self): return *super().identity(),self.masks
-    def generate(self, x, s): return self.n.G(x, s, self.masks and self.masks(x))
+    def generate(self, x, s, noise=None): return self.n.G(x, s, self.masks and self.masks(x), noise)
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000028
-SHAPE = 'size w_hpf width c_max n_s n_z w_map'.split()
+SHAPE = 'size w_hpf width c_max n_s n_z w_map noise smooth bridges'.split()
 
 class PixelStarGAN(Styled):
     name,shape,decoupled,fewest = 'pixels',SHAPE,False,1
@@ -300,10 +320,13 @@ class PixelStarGAN(Styled):
     def few(self, data): return data.few()
     def codec(self, o, data): return Pixels(o.size)
     def networks(self, o, channels): return networks(len(o.domains), **{k: getattr(o, k) for k in SHAPE})
-    def batches(self, o, data): return batches(data, o.batch, o.n_z, o.workers)
+    def batches(self, o, data): return batches(data, o.batch, o.n_z, o.workers, o.noise)
     def step(self, o):
-        w = weights_of(o, masks=o.masks)
+        w = weights_of(o, masks=o.masks, tex=o.w_tex, cells=o.cells)
         return lambda learn, b: ORDERS[o.order](learn, b, w)
+    def callbacks(self, o, data):
+        if not o.w_tex: return super().callbacks(o, data)
+        return [Textures(dict(all=textures_of_pictures(data, o)), o.filters), *super().callbacks(o, data)]
     def translator(self, nets, codec, o, masks=None):
         if codec.factor != 1:
             raise ValueError(f'{o.path}: a run on pictures, which needs no codec; {codec} is one of latents')
@@ -374,6 +397,13 @@ def train(data,                   # folder with a folder of pictures for each do
           n_s=64,                 # numbers in a style
           n_z=16,                 # numbers in the noise
           w_map=512,              # width of the mapping network
+          noise=0,                # channels of noise that the generator paints with
+          smooth=False,           # doubled maps are smoothed: no lattice with the pitch of the coarsest map
+          bridges=False,          # the way down hands its maps across to the way up: things stay where they are
+          cells=1,                # the cycle compares means of so many times so many pixels
+          w_tex=0.,               # weight of the texture term, for `order='joint'`; 0: none
+          filters=64,             # of 512, drawn for the texture term of each step
+          patch=5,                # their side in pixels
           crop=.5,                # probability of a random piece instead of the whole square
           workers=2,              # processes that decode pictures; 0: this one
           check=False,            # decode every picture before the first step; no: leave damaged ones out when drawn

@@ -41,6 +41,7 @@ styled
 explore
 cyclegan stargan stargan_pixels otcfm
 texture
+traces
 eval
 features metrics
 compare
