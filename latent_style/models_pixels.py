@@ -10,7 +10,7 @@ __all__ = ['box', 'double', 'soft', 'same_wide', 'conv_half', 'conv_double', 'Pi
 import math
 import torch, torch.nn as nn, torch.nn.functional as F
 from .winograd import pays
-from .models_style import AdaptiveNorm, normed_act, of_domain, pick, same, styled_act
+from .models_style import AdaptiveNorm, normed_act, of_domain, pick, same, styled_act, zero_
 
 # %% ../nbs/01b_models_pixels.ipynb #674d21bc
 def box(w): # (o,c,3,3)
@@ -133,16 +133,18 @@ class PixelGenerator(nn.Module):
                  width=None,# of the first layer; `None`: 2**14/size
                  noise=0,   # channels of noise beside the picture
                  smooth=False, # doubled maps are smoothed
-                 bridges=False): # the way down hands its maps across, into the styled blocks of the same side
+                 bridges=False,  # the way down hands its maps across, into the styled blocks of the same side
+                 residual=False): # x + net(x, s), with a zero-initialised last layer
         super().__init__()
         if bridges and w_hpf: raise ValueError(f'bridges and w_hpf={w_hpf}: two ways across; choose one')
         n,c = halvings(size, width)
-        c,self.noise,self.bridges = min(c, c_max),noise,bridges
+        c,self.noise,self.bridges,self.residual = min(c, c_max),noise,bridges,residual
         self.from_rgb = nn.Conv2d(3+noise, c, 3, padding=1)
         self.to_rgb = nn.Sequential(nn.InstanceNorm2d(c, affine=True), nn.LeakyReLU(.2), nn.Conv2d(c, 3, 1))
         self.encode,self.decode = _hourglass(c, n - 4 + (w_hpf > 0), c_max, n_s, w_hpf == 0, smooth)
         if w_hpf > 0: self.hpf = HighPass(w_hpf)
         init_he_(self)
+        if residual: zero_(self.to_rgb[2])
 
     def forward(self, x, # (b,3,h,w)
                 s,           # (b,n_s), or (k·b,n_s): k sets of b styles, one after the other
@@ -159,7 +161,8 @@ class PixelGenerator(nn.Module):
         "The way down, which knows no style: the coarse map, and what goes across at each side"
         given = 0 if noise is None else noise.shape[1]
         if given != self.noise: raise ValueError(f'this generator takes {self.noise} channels of noise, got {given}')
-        x,kept = same_wide(self.from_rgb, torch.cat([x, noise], 1) if given else x),{}
+        kept = {0: x} if self.residual else {}
+        x = same_wide(self.from_rgb, torch.cat([x, noise], 1) if given else x)
         for b in self.encode:
             if self.bridges and b.down: kept[x.shape[2]] = x
             if masks is not None and x.shape[2] in (32,64,128): kept[x.shape[2]] = self.edges(x, masks)
@@ -174,7 +177,8 @@ class PixelGenerator(nn.Module):
             h = b(h, s, kept[2*h.shape[2]] if self.bridges and b.up else None)
             if not self.bridges and h.shape[2] in kept: h = h + kept[h.shape[2]]
         norm,_,conv = self.to_rgb
-        return conv(normed_act(norm, h))
+        out = conv(normed_act(norm, h))
+        return out + kept[0] if self.residual else out
 
 # %% ../nbs/01b_models_pixels.ipynb #fd463410
 def _trunk(size, c_max, width):

@@ -33,7 +33,7 @@ learner pairing
 brushwork
 saving
 run
-callbacks
+callbacks pixel_curves
 method
 grids
 health film repaint
