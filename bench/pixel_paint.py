@@ -23,7 +23,7 @@ from latent_style.eval import Table, truth_score
 from latent_style.method import load_run
 from latent_style.run import read_log
 from latent_style.texture import Responses, score_of_features
-from latent_style.traces import lattice, moved
+from latent_style.traces import displaced, lattice
 
 QUIET = dict(progress=False, sample_every=0, ckpt_every=10**9, health_every=0, workers=0)
 # the preset `laptop` as it was, to be compared with
@@ -68,7 +68,7 @@ def rows_of(made, x, kind):
         if kind != 'truth':
             row['truth'] = truth_score(v, x[b], x[a], x[b], n_boot=2)['score']
             row['texture'] = score_of_features(measure, measure(v), known[b], known[a], known[b], n_boot=2)['score']
-        rows.append(row | moved(v, x[a]))
+        rows.append(row | displaced(v, x[a]))
     return rows
 
 def mean(values):

@@ -293,9 +293,10 @@ PRESETS = dict(
     afhq   = dict(order='original', w_ds=2.),
     celeba = dict(order='original', w_hpf=1.),
     gpu8   = dict(size=128, order='joint', precision='auto', workers=4),
-    laptop = dict(size=64, width=32, c_max=128, w_map=128, order='joint', precision='auto', batch=8, n_steps=1800,
-                  lr=5e-4, lr_f=5e-5, ema=.995, w_cyc=4., w_ds=.3, ds_margin=.1, r1_every=4, schedule='linear',
-                  min_lr=0., sample_every=500, ckpt_every=500, log_every=25, workers=1))
+    laptop = dict(size=64, width=16, c_max=64, w_map=128, order='joint', precision='auto', batch=4, n_steps=4500, lr=1e-3,
+                  lr_f=1e-3, beta1=.5, noise=2, smooth=True, bridges=True, residual=True, cells=4, w_tex=10., filters=16,
+                  ema=.995, w_sty=.5, w_cyc=2., w_ds=.3, ds_margin=.1, w_r1=.3, r1_every=4, schedule='linear', min_lr=0.,
+                  sample_every=900, ckpt_every=500, log_every=50, workers=1))
 
 def check_options(o):
     "Errors before a run folder is made"
@@ -318,7 +319,7 @@ ABOUT = dict(     # what the help says of each preset
     afhq   = "the original's for animals, 256x256: 100,000 steps, days on a large GPU",
     celeba = "the original's for faces, with its high-pass skip, which needs --masks",
     gpu8   = '128x128 for a graphics card with 8 GB, in bf16',
-    laptop = '64x64 and small networks: 1800 steps, half an hour on one processor core')
+    laptop = '64x64 and small networks: 4500 steps, half an hour on one processor core')
 
 # %% ../nbs/04b_stargan_pixels.ipynb #0000002b
 @takes(training, PRESETS, but=('gain','codec'), fresh=('masks',))
