@@ -3,7 +3,7 @@ the results, and how far their edges have moved.
 
     python bench/pixel_paint.py WORLD RUN                                     the preset as it is
     python bench/pixel_paint.py WORLD RUN --steps 600 --set w_tex=3 noise=4   other options
-    python bench/pixel_paint.py WORLD RUN --old                               what `laptop` was before it painted
+    python bench/pixel_paint.py WORLD RUN --remedies                          smoothed doubling, bridges, noise, ...
     python bench/pixel_paint.py --shrink WORLD SMALL --side 64                a world of smaller pictures
     python bench/pixel_paint.py --collect FOLDER                              one table of all runs in a folder
 
@@ -26,9 +26,9 @@ from latent_style.texture import Responses, score_of_features
 from latent_style.traces import displaced, lattice
 
 QUIET = dict(progress=False, sample_every=0, ckpt_every=10**9, health_every=0, workers=0)
-# the preset `laptop` as it was, to be compared with
-OLD = dict(size=64, width=32, c_max=128, w_map=128, order='joint', precision='auto', batch=8, n_steps=1800, lr=5e-4,
-           lr_f=5e-5, ema=.995, w_cyc=4., w_ds=.3, ds_margin=.1, r1_every=4, schedule='linear', min_lr=0., log_every=25)
+# what is tried against the lattice and for edges that stay; beside the preset `laptop`
+REMEDIES = dict(width=16, c_max=64, batch=4, lr=1e-3, lr_f=1e-3, beta1=.5, noise=2, smooth=True, bridges=True,
+                residual=True, cells=4, w_tex=10., filters=16, w_sty=.5, w_cyc=2., w_r1=.3)
 
 def setting(text):
     "A name and a value from `name=value`; what is no literal of Python stays a text"
@@ -38,8 +38,8 @@ def setting(text):
 
 def trained(o):
     "Train; minutes of wall time and of the processor"
-    options = (OLD if o.old else dict(preset=o.preset)) | QUIET | dict(seed=o.seed, device=o.device, domains=o.domains)
-    options |= dict(o.set)
+    options = dict(preset=o.preset) | QUIET | dict(seed=o.seed, device=o.device, domains=o.domains)
+    options |= (REMEDIES if o.remedies else {}) | dict(o.set)
     if o.steps: options['n_steps'] = o.steps
     wall,cpu = time.perf_counter(),time.process_time()
     stargan_pixels.train(o.world/'train', o.run, **options)
@@ -71,13 +71,17 @@ def rows_of(made, x, kind):
         rows.append(row | displaced(v, x[a]))
     return rows
 
+def pitch_of(made):
+    "Pixels to a cell of the coarsest map, which has 16 of them in a row"
+    return next(iter(made.values())).shape[3]//16
+
 def mean(values):
     known = [v for v in values if v == v]
     return sum(known)/len(known) if known else None
 
 def summary(name, kind, made, rows):
     "One row of the table: means over the pairs, the worst of them, and the lattice of all results together"
-    row = dict(run=name, style=kind, lattice=lattice(torch.cat(list(made.values()))),
+    row = dict(run=name, style=kind, lattice=lattice(torch.cat(list(made.values())), pitch_of(made)),
                px=mean(r['px'] for r in rows), worst_px=max(r['px'] for r in rows),
                near=mean(r['near'] for r in rows), worst_near=min(r['near'] for r in rows))
     return row | {k: mean(r[k] for r in rows) for k in ('truth','texture') if k in rows[0]}
@@ -119,7 +123,7 @@ def main():
     p.add_argument('world', type=Path, nargs='?')
     p.add_argument('run', type=Path, nargs='?')
     p.add_argument('--preset', default='laptop')
-    p.add_argument('--old', action='store_true', help='the options that the preset had before')
+    p.add_argument('--remedies', action='store_true', help='with REMEDIES beside the preset')
     p.add_argument('--set', nargs='+', default=[], type=setting, metavar='OPTION=VALUE')
     p.add_argument('--steps', type=int)
     p.add_argument('--domains', nargs='+')

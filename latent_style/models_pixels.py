@@ -122,6 +122,12 @@ def _hourglass(c, n, c_max, n_s, skip, smooth):
         up.insert(0, StyledPixelBlock(c, c, n_s, skip=skip))
     return nn.ModuleList(down),nn.ModuleList(up)
 
+def _beside(x, noise, k):
+    "A picture and its `k` channels of noise"
+    given = 0 if noise is None else noise.shape[1]
+    if given != k: raise ValueError(f'this generator takes {k} channels of noise, got {given}')
+    return torch.cat([x, noise], 1) if k else x
+
 # %% ../nbs/01b_models_pixels.ipynb #827b96e7
 class PixelGenerator(nn.Module):
     "Generator of pixel StarGAN v2: halve to 16x16 (8x8 with `w_hpf`), write the style while doubling back"
@@ -151,24 +157,19 @@ class PixelGenerator(nn.Module):
                 masks=None,  # two (b,1,h,w) in [0,1], for side 32 and for larger ones
                 noise=None): # (b,noise,h,w), for a generator that has such channels
         return self.above(*self.below(x, masks, noise), s)
-
     def edges(self, x, masks):
         "Edges of `x` inside the mask for its side"
         side = x.shape[2]
         return self.hpf(F.interpolate(masks[int(side > 32)], size=side, mode='bilinear')*x)
-
     def below(self, x, masks=None, noise=None):
         "The way down, which knows no style: the coarse map, and what goes across at each side"
-        given = 0 if noise is None else noise.shape[1]
-        if given != self.noise: raise ValueError(f'this generator takes {self.noise} channels of noise, got {given}')
         kept = {0: x} if self.residual else {}
-        x = same_wide(self.from_rgb, torch.cat([x, noise], 1) if given else x)
+        x = same_wide(self.from_rgb, _beside(x, noise, self.noise))
         for b in self.encode:
             if self.bridges and b.down: kept[x.shape[2]] = x
             if masks is not None and x.shape[2] in (32,64,128): kept[x.shape[2]] = self.edges(x, masks)
             x = b(x)
         return x,kept
-
     def above(self, h, kept, s):
         "The way up in the styles `s` (k·b,n_s)"
         k = len(s)//len(h)

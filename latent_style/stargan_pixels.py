@@ -188,11 +188,10 @@ def _two(n, b, w, lam):
 def _joint_loss(n, b, made, w, lam, texture=None):
     "What G learns from both paths, and F and E from the noise"
     k,y,lat,ref,both = len(b.x),b.y_trg,made.lat,made.ref,made.both
-    _,*back = hands_of(b)
     with frozen(n.D): logits = n.D(both, y.repeat(2)).split(k)
     seen,own = n.E(torch.cat([lat, b.x]), torch.cat([y, b.y_src])).split(k)
     with frozen(n.E): seen_ref = n.E(ref, y)
-    back = None if back[0] is None else torch.cat(back)
+    back = torch.cat(hands_of(b)[1:]) if b.noise is not None and b.noise.shape[1] else None
     rec = n.G(both, torch.cat([own, own.detach()]), w.masks and w.masks(both), back).split(k)
     loss,terms = g_loss(lat, made.lat2, logits[0], seen, made.s_lat, rec[0], b.x, w, lam)
     loss_ref,terms_ref = g_loss(ref, made.ref2, logits[1], seen_ref, made.s_ref, rec[1], b.x, w, lam)
@@ -293,10 +292,9 @@ PRESETS = dict(
     afhq   = dict(order='original', w_ds=2.),
     celeba = dict(order='original', w_hpf=1.),
     gpu8   = dict(size=128, order='joint', precision='auto', workers=4),
-    laptop = dict(size=64, width=16, c_max=64, w_map=128, order='joint', precision='auto', batch=4, n_steps=4500, lr=1e-3,
-                  lr_f=1e-3, beta1=.5, noise=2, smooth=True, bridges=True, residual=True, cells=4, w_tex=10., filters=16,
-                  ema=.995, w_sty=.5, w_cyc=2., w_ds=.3, ds_margin=.1, w_r1=.3, r1_every=4, schedule='linear', min_lr=0.,
-                  sample_every=900, ckpt_every=500, log_every=50, workers=1))
+    laptop = dict(size=64, width=32, c_max=128, w_map=128, order='joint', precision='auto', batch=8, n_steps=1800,
+                  lr=5e-4, lr_f=5e-5, ema=.995, w_cyc=4., w_ds=.3, ds_margin=.1, r1_every=4, schedule='linear',
+                  min_lr=0., sample_every=500, ckpt_every=500, log_every=25, workers=1))
 
 def check_options(o):
     "Errors before a run folder is made"
@@ -319,7 +317,7 @@ ABOUT = dict(     # what the help says of each preset
     afhq   = "the original's for animals, 256x256: 100,000 steps, days on a large GPU",
     celeba = "the original's for faces, with its high-pass skip, which needs --masks",
     gpu8   = '128x128 for a graphics card with 8 GB, in bf16',
-    laptop = '64x64 and small networks: 4500 steps, half an hour on one processor core')
+    laptop = '64x64 and small networks: 1800 steps, half an hour on one processor core')
 
 # %% ../nbs/04b_stargan_pixels.ipynb #0000002b
 @takes(training, PRESETS, but=('gain','codec'), fresh=('masks',))
@@ -419,8 +417,8 @@ def sample(run,              # run folder, or a translator
     films = [film(t, x, refs, out/'video_ref', frames)] if frames else []
     return [out/f'{k}.jpg' for k in sheets] + films
 
-# %% ../nbs/04b_stargan_pixels.ipynb #b0000001
+# %% ../nbs/04b_stargan_pixels.ipynb #4ce84be9
 from .basics import moved
 
-# %% ../nbs/04b_stargan_pixels.ipynb #b0000002
+# %% ../nbs/04b_stargan_pixels.ipynb #d2b66832
 __getattr__ = moved(__name__)

@@ -19,7 +19,7 @@ def lattice_of(x, # pictures (b,3,h,w)
     "Power at each harmonic of a lattice in parts of its neighbours': (2,pitch//2), down and across"
     h,w = x.shape[2:]
     if h % pitch or w % pitch or min(h,w) < 4*pitch:
-        raise ValueError(f'pitch={pitch}: expected a divisor of both sides of {w}x{h} pixels, a quarter of them or less')
+        raise ValueError(f'pitch={pitch}: expected a divisor of both sides of {w}x{h}, a quarter of them or less')
     y = grey(x.double())[:,0]
     power = torch.fft.fft2(y-y.mean((1,2), keepdim=True)).abs().square().mean(0).clamp(min=1e-12).log()
     i,j = h//pitch,w//pitch
