@@ -60,7 +60,9 @@ IN_PARTS = dict(
     stargan  = [dict(r1_every=2, lr=.005, lr_f=.5, ds_decay=2.), dict(r1_every=2, adv='nonsat', sn=False, norm='gn'),
                 dict(r1_every=2, noise=2, cells=2, w_tex=2., patch=3, filters=8, ds_decay=2.),
                 dict(noise=2, cells=2, w_tex=2., patch=3, filters=8, recent=5, he=True, targets=1)],
-    pixels   = [dict(order='joint', r1_every=2, ds_margin=.2), dict(order='original', ds_margin=.2)],
+    pixels   = [dict(order='joint', r1_every=2, ds_margin=.2), dict(order='original', ds_margin=.2),
+                dict(order='joint', noise=2, smooth=True, bridges=True, cells=2, w_tex=2., patch=3, filters=8),
+                dict(order='original', noise=2, smooth=True, bridges=True, cells=2)],
     otcfm    = [dict(), dict(mode='direct', clip=1e-3)])
 
 @pytest.mark.parametrize('name,which', [(name,i) for name in METHODS for i in range(len(IN_PARTS[name]))])

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest, torch
+import torch.nn.functional as F
 from torch import nn
 
 import textbook
@@ -241,7 +242,8 @@ def pixel_case(plain):
     x,x_ref,x_ref2 = torch.rand(3, 4, 3, 32, 32, dtype=torch.float64)*2-1
     z,z2 = torch.randn(2, 4, 4, dtype=torch.float64)
     b = pixels.PixelBatch(x, torch.tensor([0,1,2,0]), x_ref, x_ref2, torch.tensor([1,1,0,2]), z, z2)
-    w = SimpleNamespace(sty=.7, cyc=1.3, r1=.9, r1_every=1, margin=None, ds=lambda i: 1.5-.5*i, masks=None)
+    w = SimpleNamespace(sty=.7, cyc=1.3, r1=.9, r1_every=1, margin=None, ds=lambda i: 1.5-.5*i, masks=None,
+                        tex=0., cells=1)
     plains = lambda: dict(G=textbook.PixelGenerator(32, 8, 8, 16), F=textbook.mapping_network(3, 4, 8, 16, 4, 4),
                           E=textbook.pixel_style_encoder(3, 32, 8, 8, 16), D=textbook.pixel_discriminator(3, 32, 8, 16))
     return nets,book_of(nets, plains, plain),w,b
@@ -384,6 +386,42 @@ def test_generator_with_a_high_pass_skip():
     masks = [pictures(2, 64, 1).abs() for _ in range(2)]
     net,plain = PixelGenerator(64, 8, 16, w_hpf=2, width=4).double(),textbook.PixelGenerator(64, 8, 4, 16, w_hpf=2)
     compare(net, plain, pictures(2, 64), styles(2), masks)
+
+def test_generator_of_pictures_with_noise_and_bridges():
+    torch.manual_seed(0)
+    net = PixelGenerator(64, 8, 16, width=4, noise=2, smooth=True, bridges=True).double()
+    plain = textbook.BridgedGenerator(64, 8, 4, 16, 2)
+    compare(net, plain, pictures(2, 64), styles(2), None, pictures(2, 64, 2))
+
+@pytest.mark.parametrize('order', ['original','joint'])
+def test_pixel_stargan_that_paints(order):
+    "Noise that is another one on every way, means in the cycle, texture, bridges: gradients of all turns"
+    nets,_,w,b = pixel_case(False)
+    nets['G'] = PixelGenerator(32, 8, 16, width=8, noise=2, smooth=True, bridges=True).double()
+    noise = torch.randn(4, 6, 32, 32, dtype=torch.float64)
+    w.cells,w.tex = 4,3.*(order == 'joint')
+    learn = Still(n=SimpleNamespace(**nets), i=0, turns=[], done=Done(), texture_filters=6, rank=0, world=1,
+                  rng=lambda stream: torch.Generator())
+    filters = zero_mean_filters(3, 6, 3).double()
+    curves = torch.stack([domain_quantiles(pictures(5, 32)*(k+1), filters, n=50) for k in range(3)], 1)
+    learn.texture = dict(all=Texture(filters, curves))
+    pixels.ORDERS[order](learn, b._replace(noise=noise), w)
+    n,y = learn.n,b.y_trg
+    to,*backs = noise.chunk(3, 1)
+    def of_path(s, s2, back, own):
+        fake,other = (n.G(b.x, v, noise=to) for v in (s, s2))
+        rec = n.G(fake, own, noise=back)
+        terms = F.softplus(-n.D(fake, y)).mean() + w.sty*(n.E(fake, y)-s).abs().mean()
+        return fake,terms + w.cyc*F.avg_pool2d(rec-b.x, 4).abs().mean() - 1.5*(fake-other.detach()).abs().mean()
+    own = n.E(b.x, b.y_src)
+    lat,of_lat = of_path(n.F(b.z1, y), n.F(b.z2, y), backs[0], own)
+    ref,of_ref = of_path(n.E(b.x_ref, y).detach(), n.E(b.x_ref2, y), backs[1], own.detach())
+    if order == 'original': return agree(lat=(learn.turns[2][0], of_lat), ref=(learn.turns[3][0], of_ref),
+                                         g=(learn.turns[3][1], slope(of_ref, n.G)))
+    tex = Texture(filters, curves).some(6, torch.Generator())(torch.cat([lat, ref]), None, 0, y.repeat(2))
+    both = of_lat+of_ref+3*tex
+    agree(loss=(learn.turns[1][0], both), g=(learn.turns[1][1][:sum(p.numel() for p in n.G.parameters())],
+                                             slope(both, n.G)))
 
 @pytest.mark.parametrize('k', [1, 3, 9])
 def test_first_and_last_kernel(k):

@@ -31,6 +31,9 @@ RUNS = dict(
         recent=5, he=True)),
     pixels   = ('stargan_pixels', 'pictures/train', TINY | STARGAN | dict(
         size=32, width=4, c_max=8, n_s=8, n_z=4, w_map=16, workers=0, ds_margin=.2)),
+    pictured = ('stargan_pixels', 'pictures/train', TINY | STARGAN | dict(
+        size=32, width=4, c_max=8, n_s=8, n_z=4, w_map=16, workers=0, ds_margin=.2, noise=2, smooth=True, bridges=True,
+        cells=2, w_tex=2., patch=3, filters=8)),
     otcfm    = ('otcfm', 'latents', TINY | dict(
         dim=32, n_blocks=2, n_s=32, buffer=16, lr=1e-3, warmup=2)))
 

@@ -391,6 +391,33 @@ class PixelGenerator(nn.Module):
         mask = F.interpolate(masks[0 if x.shape[2] == 32 else 1], size=x.shape[2:], mode='bilinear')
         return high_pass(mask*x, self.w_hpf)
 
+class BridgedGenerator(PixelGenerator):
+    "Noise beside the picture, doubled maps blurred, and the maps of the way down added before the second norm"
+    def __init__(self, size, n_s, width, c_max, noise):
+        super().__init__(size, n_s, width, c_max)
+        self.first = nn.Conv2d(3+noise, self.first.out_channels, 3, padding=1)
+
+    def forward(self, x, s, masks=None, noise=None):
+        x,kept = self.first(torch.cat([x, noise], 1)),[]
+        for block in self.down:
+            if isinstance(block.pool, nn.AvgPool2d): kept.append(x)
+            x = block(x)
+        for block in self.up:
+            if isinstance(block.larger, nn.Upsample): x = self.wider(block, x, s, kept.pop())
+            else: x = block(x, s)
+        return self.last(x)
+
+    def wider(self, block, x, s, seen):
+        h = blurred(block.conv1(block.larger(F.leaky_relu(block.norm1(x, s), .2)))) + seen
+        h = block.conv2(F.leaky_relu(block.norm2(h, s), .2))
+        return (blurred(block.larger(block.shortcut(x))) + h)/math.sqrt(2)
+
+def blurred(x):
+    "Every channel under the kernel of 1 2 1, across and down"
+    row = torch.tensor([.25,.5,.25], dtype=x.dtype)
+    kernel = (row*row[:,None]).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(x, (1,1,1,1), 'replicate'), kernel, groups=x.shape[1])
+
 def funnel(size, width, c_max):
     "Layers from a picture to a single place, and how many channels it has"
     widths = [min(width*2**k, c_max) for k in range(int(math.log2(size))-1)]

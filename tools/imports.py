@@ -34,7 +34,7 @@ learner pairing
 brushwork
 saving
 run
-callbacks
+callbacks pixel_curves
 method
 grids
 health film repaint
@@ -42,6 +42,7 @@ styled
 explore
 cyclegan stargan stargan_pixels otcfm
 texture reflow
+traces
 eval
 features metrics
 compare

@@ -39,6 +39,7 @@ painted -> brushes: strokes impressionist swirl
 MOVED |= table('''
 models_style -> models_pixels: box double conv_half conv_double PixelBlock StyledPixelBlock HighPass init_he_ halvings
 models_style -> models_pixels: PixelGenerator PixelStyleEncoder PixelDiscriminator
+stargan_pixels -> pixel_curves: PANELS sheet totals
 learner -> callbacks: Recorder Samples Evaluate Curves Progress Trackers MaxTime
 learner -> run: read_log plot_log check_config
 learner -> saving: atomic_dir weights training_state load_weights checkpoints

@@ -94,6 +94,8 @@ def _pixel_run(run, ema):
     o = opened_run(run)
     if not hasattr(o, 'w_hpf'): raise ValueError(f'{run}: a run on latents; the original knows pictures only')
     if ema and not o.ema: raise ValueError(f'{run}: this run kept no average (ema=0): give ema=False')
+    own = [k for k in ('noise','smooth','bridges','residual') if getattr(o, k)]
+    if own: raise ValueError(f'{run}: trained with {", ".join(own)}, which the original generator does not have')
     return o
 
 def _save_at_once(ck, file):
