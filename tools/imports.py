@@ -40,7 +40,7 @@ health film repaint
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
-texture
+texture blocks
 eval
 features metrics
 compare
