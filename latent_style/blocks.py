@@ -29,8 +29,8 @@ def joint(u, same, v): # (n,), pairs (n,m), (m,)
     "Sum of u_i v_j over the pairs of one scene"
     if not isinstance(same, SameScene): return u@same.to(u)@v
     scenes,at = torch.cat([same.a, same.b]).unique(return_inverse=True)
-    total = [torch.zeros(len(scenes), dtype=u.dtype).index_add(0, i, w) for i,w in zip(at.split([len(u),len(v)]), (u,v))]
-    return total[0]@total[1]
+    def total(i, w): return torch.zeros(len(scenes), dtype=w.dtype).index_add(0, i, w)
+    return total(at[:len(u)], u)@total(at[len(u):], v)
 
 # %% ../nbs/workshop/blocks.ipynb #00000008
 LARGE = 4096    # sets of more pictures go block by block

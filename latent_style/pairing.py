@@ -128,7 +128,7 @@ def check_buffer(buffer, rows, kinds, n_domains, per_cell=None): # as asked for;
         there = f'buffer={buffer}: {n_domains} domains have {flows} {FLOWS[kind]}, and a buffer of {rows} rows '
         if rows < flows: raise ValueError(f'{there}leaves some out: take {flows} or more, or per_cell=8')
         if rows < 1.5*flows and kind == 'direct':
-            note(f'{there}has one row for most of them, which nothing is paired with: per_cell=8 deals several to a few')
+            note(f'{there}has one row for most of them, which is paired with itself: per_cell=8 deals several to some')
 
 def rows_of(batch, # rows of all processes together
             mode,  # see `KINDS`
