@@ -27,13 +27,12 @@ def _folds(hung, truths):
         if truths and not g.files: same = numbers[d]
     return {d: scenes.fold(v) for d,v in numbers.items()}
 
-def _confusion(hung, made, features, batch, truths):
+def _confusion(hung, made, features, truths): # galleries; features of translations by pair
     "What a linear classifier of all domains takes pictures for, in shares; it never saw the scene it is asked about"
     folds,feats = _folds(hung, truths),{d: g.features(features) for d,g in hung.items()}
     probe,said = cross_probe(list(feats.values()), list(folds.values())),{}
     def share(votes): return {d: (votes == j).double().mean().item() for j,d in enumerate(hung)}
-    for (a,b),pics in made.items():
-        said.setdefault(b, []).append(probe(features_from(pics, features, batch=batch), folds[a]))
+    for (a,b),f in made.items(): said.setdefault(b, []).append(probe(f, folds[a]))
     real = [dict(pictures=f'real {d}', **share(probe(v, folds[d]))) for d,v in feats.items()]
     return Table(real + [dict(pictures=f'translated to {b}', **share(torch.cat(v))) for b,v in said.items()])
 
@@ -75,19 +74,20 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
            most=None,   # domains, see `chosen`
            size=None, batch=16, cache=None,
            **kw):       # options of `Judge`
-    "`tables` by metric, `rows` of all pairs, `confusion`, `singles` and `pictures` by pair, `about`"
+    "`tables` by metric, `rows` of all pairs, `confusion`, `singles` and the first four `pictures` by pair, `about`"
     if pairs is None: pictures = {d: pictures[d] for d in chosen(pictures, most)}
     hung,far = (_galleries(p, size, batch, cache) for p in (pictures,spare or {}))
-    rows,singles,made,about = [],{},{},{}
+    rows,singles,made,shown,about = [],{},{},{},{}
     for a,b in [(a,b) for a in hung for b in hung if a != b] if pairs is None else pairs:
         truth = hung[b] if truths else None
         judge = Judge(hung[a], hung[b], features, truth=truth, spare=far.get(b), batch=batch, **kw)
-        made[a,b] = in_batches(lambda x: translate(x, a, b), hung[a].x, batch)
-        r,singles[a,b] = judge.row('translated', made[a,b])
+        pics = as_gallery(in_batches(lambda x: translate(x, a, b), hung[a].x, batch), batch=batch)
+        r,singles[a,b] = judge.row('translated', pics)
+        made[a,b],shown[a,b] = pics.features(features),pics.x[:4].clone()    # the others are forgotten
         rows += [dict(source=a, target=b, **r) for r in [r,*judge.yardsticks()]]
         about = judge.about
-    return SimpleNamespace(tables=_squares(rows, list(hung)), confusion=_confusion(hung, made, features, batch, truths),
-                           rows=same_columns(rows), singles=singles, pictures=made,
+    return SimpleNamespace(tables=_squares(rows, list(hung)), confusion=_confusion(hung, made, features, truths),
+                           rows=same_columns(rows), singles=singles, pictures=shown,
                            sources={d: g.x for d,g in hung.items()}, about=about)
 
 def means_of(squares): # of `matrix`

@@ -38,7 +38,7 @@ def told(metric, real, fake):
 
 # Crowds
 
-@pytest.mark.parametrize('n,m', [(200,150), (40,300), (20,20)])
+@pytest.mark.parametrize('n,m', [(200,150), (40,300), (10,12)])
 def test_frechet_distance_of_torchmetrics(torchmetrics, n, m):
     from torchmetrics.image.fid import FrechetInceptionDistance
     a,b = features(n),features(m, shift=.3, seed=1)
@@ -46,7 +46,7 @@ def test_frechet_distance_of_torchmetrics(torchmetrics, n, m):
     theirs = told(metric, a.double(), b.double())
     assert frechet_distance(a, b, warn=False) == pytest.approx(theirs.item(), rel=1e-6)
 
-@pytest.mark.parametrize('n,m', [(200,150), (40,300)])
+@pytest.mark.parametrize('n,m', [(200,150), (40,300), (10,12)])
 def test_frechet_distance_of_torch_fidelity(fidelity, n, m):
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
     a,b = features(n),features(m, shift=.3, seed=1)
@@ -55,13 +55,6 @@ def test_frechet_distance_of_torch_fidelity(fidelity, n, m):
     assert frechet_distance(a, b, warn=False) == pytest.approx(theirs, rel=1e-6)
     moments = [v for s in stats for v in (s['mu'],s['sigma'])]
     assert frechet_from_stats(*moments) == pytest.approx(theirs, rel=1e-6)
-
-def test_frechet_distance_of_few_pictures(fidelity):
-    "Fewer pictures than dimensions: their square root of a singular matrix is not exact, and ours is"
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-    a,b = features(10),features(12, shift=.3, seed=1)
-    theirs = fid_statistics_to_metric(*map(fid_features_to_statistics, (a,b)), verbose=False)
-    assert frechet_distance(a, b, warn=False) == pytest.approx(theirs['frechet_inception_distance'], rel=1e-3)
 
 def test_kid_of_torchmetrics(torchmetrics):
     "All pictures in one subset: their number and our `kid` are one estimate"
