@@ -52,17 +52,17 @@ class KernelSums:
         self.columns,self.column_pairs = zeros(len(y)),zeros(len(y))
         self.subsets,self.subset_pairs = (zeros(0 if s is None else len(s)) for _ in range(2))
         for i,j in tiles(len(x), len(y), side):
-            k = kernel(x[i].double(), y[j].double())
-            self.add(i, j, k, counted(k, None if same is None else same[i,j]), s, t)
-    def add(self, i, j, k, w, s, t):
-        k = k*w
+            k,w = kernel(x[i].double(), y[j].double()),None if same is None else (~same[i,j]).double()
+            self.add(i, j, k if w is None else k*w, w, s, t)
+    def add(self, i, j, k, w, s, t): # w: which pairs count; `None`: all, and nothing need be multiplied
+        n,m = k.shape
         self.rows[i] += k.sum(1)
-        self.pairs[i] += w.sum(1)
         self.columns[j] += k.sum(0)
-        self.column_pairs[j] += w.sum(0)
+        self.pairs[i] += m if w is None else w.sum(1)
+        self.column_pairs[j] += n if w is None else w.sum(0)
         if s is None: return
         self.subsets += ((s[:,i]@k)*t[:,j]).sum(1)
-        self.subset_pairs += ((s[:,i]@w)*t[:,j]).sum(1)
+        self.subset_pairs += s[:,i].sum(1)*t[:,j].sum(1) if w is None else ((s[:,i]@w)*t[:,j]).sum(1)
 
 # %% ../nbs/workshop/blocks.ipynb #0000000b
 def left_out(within, across, pairs): # sums over rows (n,): within a set without the diagonal, across; pairs that count
@@ -73,7 +73,7 @@ def left_out(within, across, pairs): # sums over rows (n,): within a set without
 class Within:
     "Sums of a kernel over the pairs of one set, and over those of its subsets"
     def __init__(self, kernel, x, s): # function; features (n,d); subsets (k,n)
-        each = torch.cat([kernel(v[None].double(), v[None].double())[0] for v in x])
+        each = torch.cat([kernel(v.double(), v.double()).diagonal() for v in x.split(256)])
         both,size = KernelSums(kernel, x, x, None, s, s),s.sum(1)
         self.rows = both.rows-each
         self.mean = self.rows.sum()/(len(x)*(len(x)-1))
