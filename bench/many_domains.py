@@ -11,31 +11,24 @@ import argparse, tempfile, time, warnings
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from safetensors.torch import save_file
 from latent_style import otcfm, pairing, stargan
 from latent_style.autoencoders import load_codec
 from latent_style.data import generator
-from latent_style.disk import write_json
 from latent_style.eval import RandomFeatures, Table, frechet_distance, kid
 from latent_style.health import look
 from latent_style.matrix import matrix
 from latent_style.metrics import prdc
 from latent_style.repaint import amounts_in
-from latent_style.samples import write_samples
-from latent_style.store import STORE_FORMAT, multidomain_plan, open_store
+from latent_style.store import Entry, multidomain_plan, open_store, write_domain
 
 CODEC = load_codec('tiny')
 
 def write_store(folder, n):
     "A store of `n` small domains"
-    for i,z in enumerate(torch.randn(n, 4, 4, 8, 8, generator=generator(0, n, 'domains')).half()):
-        d = folder/f'd{i:04d}'
-        d.mkdir()
-        save_file(dict(latents=z), d/'latents-00000-of-00001.safetensors')
-        write_samples(d/'samples.sqlite', [dict(name=f'{k}.png') for k in range(4)])
-        shard = dict(file='latents-00000-of-00001.safetensors', shape=list(z.shape))
-        write_json(d/'index.json', dict(format=STORE_FORMAT, codec=CODEC.spec(), scale=CODEC.scale, shift=CODEC.shift,
-                                        dtype='float16', shards=[shard], digest=f'{i}'))
+    info = dict(codec=CODEC.spec(), scale=CODEC.scale, shift=CODEC.shift)
+    for i,z in enumerate(torch.randn(n, 4, 4, 8, 8, generator=generator(0, n, 'domains'))):
+        entries = [Entry(dict(name=f'{k}.png'), tuple(x.shape), lambda x=x: x) for k,x in enumerate(z)]
+        write_domain(folder/f'd{i:04d}', entries, info)
 
 def put(x): return x
 
