@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 # %% ../nbs/workshop/compare.ipynb #00000003
-from .eval import (Table, as_pictures, counted, frechet_distance, jackknife_error, kid, kid_kernel,
-                               leave_one, linear_probe, perceptual_distance, pixel_error, round_trip, ssim,
-                               translations_of, truth_score)
+from .blocks import KernelSums, SameScene, left_out
+from .eval import (Table, as_pictures, frechet_distance, jackknife_error, kid, kid_kernel, linear_probe,
+                               perceptual_distance, pixel_error, round_trip, ssim, translations_of, truth_score)
 from .features import FOLDS, Scenes, as_gallery, codec_key, features_from, in_batches, net_id
 from .saving import checkpoints
 from .texture import crowds, recolour, textures
@@ -143,7 +143,7 @@ class Judge:
         self.probe,self.about = cross_probe([self.f_source,self.f_target], folds),_about(self, codec)
     def same(self, s): # scenes of pictures (n,)
         "Which of them show the scene of which target picture (n,m)"
-        return s[:,None] == self.s_target[None]
+        return SameScene(s, self.s_target)
     @property
     def floor(self): return self.floor_of()
     def floor_of(self, codec=None):
@@ -259,10 +259,10 @@ def _paired(d, n_boot, seed): # differences (n,)
 
 def _kid_parts(x, y, same):
     "What of KID depends on `x`: all of it, without each of `x`, without each of `y`"
-    n,kxx,kxy = len(x),kid_kernel(x, x),kid_kernel(x, y)
-    within,w = (kxx.sum(1)-kxx.diagonal()).sum()/(n*(n-1)),counted(kxy, same)
-    across,rest = w*kxy,(w.sum()-w.sum(0)).clamp(min=1)
-    return within-2*across.sum()/w.sum(),leave_one(kxx, kxy, same),within-2*(across.sum()-across.sum(0))/rest
+    n,xy,each = len(x),KernelSums(kid_kernel, x, y, same),(x.square().sum(1)/x.shape[1]+1)**3    # the diagonal
+    rows,total,pairs = KernelSums(kid_kernel, x, x).rows-each,xy.rows.sum(),xy.pairs.sum()
+    within,rest = rows.sum()/(n*(n-1)),(pairs-xy.column_pairs).clamp(min=1)
+    return within-2*total/pairs,left_out(rows, xy.rows, xy.pairs),within-2*(total-xy.columns)/rest
 
 def kid_difference(fa, fb,    # features of two methods on the same sources (n,d)
                    ref,       # of real pictures (m,d)

@@ -6,8 +6,8 @@
 __all__ = ['picture_files', 'as_pictures', 'read_cropped', 'pixel_error', 'round_trip', 'score', 'truth_score', 'ssim', 'Table',
            'translations_of', 'truth_table', 'RandomFeatures', 'device_of', 'features_of', 'SqueezeFeatures',
            'unit_taps', 'perceptual_distance', 'as_features', 'cov_root', 'frechet_distance', 'frechet_from_stats',
-           'kid_kernel', 'counted', 'leave_one', 'jackknife_error', 'kid', 'linear_probe', 'reference_rows',
-           'report_rows', 'nearest_real']
+           'kid_kernel', 'leave_one', 'jackknife_error', 'kid', 'linear_probe', 'reference_rows', 'report_rows',
+           'nearest_real']
 
 # %% ../nbs/06_eval.ipynb #00000002
 import csv, io, json, math, warnings
@@ -19,6 +19,7 @@ from torch import nn
 
 # %% ../nbs/06_eval.ipynb #00000003
 from .basics import optional
+from .blocks import LARGE, counted, joint, large_kid, left_out, tall_root
 from .codec import psnr
 from .data import find_pictures, load_picture
 from .processes import team
@@ -29,7 +30,6 @@ def picture_files(folder):
     "The pictures of a folder and of the folders inside it, in the order of their paths"
     return find_pictures(folder)
 
-# %% ../nbs/06_eval.ipynb #00000008
 def as_pictures(pics,      # tensor (n,3,h,w) in [-1,1], list of (3,h,w), or a folder
                 size=None, # side in pixels to which a folder's pictures are cropped; None keeps theirs
                 n=None,    # take only the first `n`
@@ -208,7 +208,6 @@ class RandomFeatures(nn.Module):
         return [h, F.conv2d(h, self.w2, stride=2).relu()]
     def forward(self, x): return self.taps(x)[-1].mean((2,3))
 
-# %% ../nbs/06_eval.ipynb #0000002c
 def device_of(net): # a module, or any callable
     "Where a net computes"
     if not isinstance(net, nn.Module): return 'cpu'
@@ -280,6 +279,7 @@ def as_features(f): # (n,d)
 
 def cov_root(f): # features (n,d), float64
     "A matrix r of at most d rows with `r.T@r` the covariance of the features"
+    if len(f) > LARGE: return tall_root(f)
     r = (f-f.mean(0))/(len(f)-1)**.5
     return torch.linalg.qr(r, mode='r')[1] if len(r) > r.shape[1] else r
 
@@ -315,11 +315,6 @@ def kid_kernel(x, y): # features (n,d), (m,d)
 
 def _off(k): return (k.sum()-k.diagonal().sum())/(len(k)*(len(k)-1))
 
-def counted(kxy,       # kernel (n,m)
-            same=None):# pairs that show one scene (n,m): they are left out
-    "One for every pair that counts, else zero"
-    return torch.ones_like(kxy) if same is None or same.all() else (~same).to(kxy)
-
 def _mmd2(kxx, kyy, kxy, same=None):
     w = counted(kxy, same)
     return _off(kxx) + _off(kyy) - 2*(w*kxy).sum()/w.sum()
@@ -327,16 +322,15 @@ def _mmd2(kxx, kyy, kxy, same=None):
 # %% ../nbs/06_eval.ipynb #00000045
 def leave_one(kxx, kxy, same=None): # kernels (n,n) and (n,m); pairs that show one scene (n,m)
     "The part of KID that changes, without x_i, for every i"
-    n,rows,w = len(kxx),kxx.sum(1)-kxx.diagonal(),counted(kxy, same)
-    across,pairs = w*kxy,w.sum()-w.sum(1)
-    return (rows.sum()-2*rows)/((n-1)*(n-2)) - 2*(across.sum()-across.sum(1))/pairs.clamp(min=1)
+    w = counted(kxy, same)
+    return left_out(kxx.sum(1)-kxx.diagonal(), (w*kxy).sum(1), w.sum(1))
 
 def jackknife_error(*values,   # of each set, what comes out without each of its members (n,)
                     same=None):# members of the first two sets that are left out together (n,m)
     "Standard error, from leaving out one at a time"
     moves = [(v-v.mean())*((len(v)-1)/len(v))**.5 for v in values]
     squares = sum(v.square().sum() for v in moves)
-    if same is not None: squares = squares + 2*moves[0]@same.to(moves[0])@moves[1]
+    if same is not None: squares = squares + 2*joint(moves[0], same, moves[1])
     return squares.clamp(min=0).sqrt()
 
 # %% ../nbs/06_eval.ipynb #00000047
@@ -345,13 +339,19 @@ def _members(subsets, n, size, g):
     drawn = torch.rand(subsets, n, generator=g, dtype=torch.float64).argsort(1)[:,:size]
     return torch.zeros(subsets, n, dtype=torch.float64).scatter_(1, drawn, 1.)
 
-def _over_subsets(kxx, kyy, kxy, size, subsets, seed, same=None):
-    "KID of each of so many random subsets"
-    g,w = torch.Generator().manual_seed(seed),counted(kxy, same)
-    s,t = _members(subsets, len(kxx), size, g),_members(subsets, len(kyy), size, g)
+def _over_subsets(kxx, kyy, kxy, s, t, size, same=None):
+    "KID of each of some subsets"
+    w = counted(kxy, same)
     within = lambda s, k: (((s@k)*s).sum(1)-s@k.diagonal())/(size*(size-1))
     across = lambda k: ((s@k)*t).sum(1)
     return within(s, kxx)+within(t, kyy)-2*across(w*kxy)/across(w).clamp(min=1)
+
+def _kid_parts(x, y, s, t, size, same):
+    "KID, what changes of it without each picture, KID of subsets; of few pictures by the matrices of all pairs"
+    if max(len(x), len(y)) > LARGE: return large_kid(kid_kernel, x, y, s, t, same)
+    kernels = kxx,kyy,kxy = kid_kernel(x, x),kid_kernel(y, y),kid_kernel(x, y)
+    moves = leave_one(kxx, kxy, same),leave_one(kyy, kxy.T, None if same is None else same.T)
+    return _mmd2(*kernels, same).item(),moves,_over_subsets(*kernels, s, t, size, same)
 
 def kid(f1, f2,           # features (n1,d) and (n2,d)
         subsets=100,      # number of random subsets for `mean` and `std`
@@ -365,10 +365,10 @@ def kid(f1, f2,           # features (n1,d) and (n2,d)
     if size < 2 or n < 3:
         raise ValueError(f'KID needs {3 if subset_size else 4} pictures a set and subsets of 2 or more, '
                          f'got sets of {len(x)} and {len(y)}, subset_size {subset_size}')
-    kernels = kxx,kyy,kxy = kid_kernel(x, x),kid_kernel(y, y),kid_kernel(x, y)
-    values,value = _over_subsets(*kernels, size, subsets, seed, same),_mmd2(*kernels, same).item()
-    turned = None if same is None else same.T
-    error = jackknife_error(leave_one(kxx, kxy, same), leave_one(kyy, kxy.T, turned), same=same).item()
+    g = torch.Generator().manual_seed(seed)
+    s,t = (_members(subsets, len(v), size, g) for v in (x,y))
+    value,moves,values = _kid_parts(x, y, s, t, size, same)
+    error = jackknife_error(*moves, same=same).item()
     return dict(kid=value, lo=value-1.96*error, hi=value+1.96*error, mean=values.mean().item(), std=values.std().item(),
                 n=n, subset_size=size)
 
@@ -440,8 +440,8 @@ def nearest_real(f1,  # features (n1,d) of the pictures asked about
                  f2,  # features (n2,d) of the real ones
                  k=1):
     "Indices (n1,k) of the most similar real pictures by cosine, after removing their mean"
-    m = f2.mean(0)
-    return (F.normalize(f1-m, dim=1)@F.normalize(f2-m, dim=1).T).topk(k).indices
+    m,real = f2.mean(0),F.normalize(f2-f2.mean(0), dim=1).T
+    return torch.cat([(F.normalize(f-m, dim=1)@real).topk(k).indices for f in f1.split(1024)])
 
 # %% ../nbs/06_eval.ipynb #4dcc7179
 from .basics import moved

@@ -240,16 +240,15 @@ class Gallery:
                  root=None):         # folder that names of files are relative to; `None`: `pics`, if it is one
         self.size,self.batch,self.cache,self.known = size,batch,cache,{}
         self.files,self.root = _files(pics),Path(pics) if isinstance(pics, (str,Path)) else root
-        if self.files:
-            self.files = self.files[:n]
-            pics = [read_cropped(f, size) for f in self.files]
-        self.x = as_pictures(pics, n=n)
+        if self.files: self.files = self.files[:n]
+        else: self.known['x'] = as_pictures(pics, n=n)
         self.names = _names(self.files, self.root) if self.files else [f'{i:05d}' for i in range(len(self.x))]
-    def __len__(self): return len(self.x)
+    def __len__(self): return len(self.files or self.x)
     @property
-    def keys(self):
-        "What two pictures of one scene may have in common, for each picture"
-        return self.once('keys', lambda: _keys(self))
+    def x(self): return self.once('x', lambda: as_pictures([p for part in _parts(self) for p in part]))   # (n,3,h,w)
+    def parts(self): return self.x.split(self.batch) if 'x' in self.known else _parts(self)   # a batch at a time
+    @property
+    def keys(self): return self.once('keys', lambda: _keys(self))
     def of(self, files): return Gallery(files, self.size, self.batch, self.cache, root=self.root)
     @property
     def place(self): return str(self.root or self.files[0].parent) if self.files else None
@@ -279,14 +278,19 @@ class Gallery:
 def without_suffix(name): # of a picture in its folder
     return Path(name).with_suffix('').as_posix()
 
+def _parts(gallery):
+    "Pictures of files, read a batch at a time and not kept"
+    files,size,batch = gallery.files,gallery.size,gallery.batch
+    return (as_pictures([read_cropped(f, size) for f in files[i:i+batch]]) for i in range(0, len(files), batch))
+
 def _names(files, root):
     "Names of files in a folder, or of a list of files: their paths, if two have one name"
     names = [f.relative_to(root).as_posix() if root else f.name for f in files]
     return names if len(set(names)) == len(names) else [f.as_posix() for f in files]
 
 def _keys(gallery):
-    "For each picture a hash of what it holds and, if it is a file, its name without suffix"
-    held = [_digest(x.numpy().tobytes()) for x in gallery.x]
+    "What pictures of one scene may have in common: a hash of what they hold and, of files, the name without suffix"
+    held = [_digest(x.numpy().tobytes()) for part in gallery.parts() for x in part]
     return [(h, f'name {without_suffix(n)}') if gallery.files else (h,) for h,n in zip(held, gallery.names)]
 
 def _matched(gallery, other, what):

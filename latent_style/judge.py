@@ -24,7 +24,7 @@ from .learner import find_device
 from .processes import team
 from .run import pick_checkpoint
 from .shipped import run_folder
-from .matrix import matrix, means_of, protocol
+from .matrix import chosen, matrix, means_of, protocol
 from .report import folder_name, plot_curve, protocol_files, save_comparison, save_matrix, short
 
 # %% ../nbs/workshop/judge.ipynb #0000000a
@@ -238,16 +238,16 @@ def _same_scenes(folders):
     "Do all folders hold pictures of the same names?"
     return len({tuple(sorted(without_suffix(f.relative_to(d)) for f in picture_files(d))) for d in folders}) == 1
 
-def _all_folders(translators, source, truth):
+def _all_folders(wanted, source, truth): # dict name -> domains; folders
     "Domain -> folder of its test pictures"
     if truth and Path(truth).resolve() != Path(source).resolve():
         raise ValueError(f'--truth {truth}: for a folder of domains the only truth known is the same folder '
                          f'({source}), where pictures of one name are one scene')
     there = _domains_in(source)
-    for k,t in translators.items():
-        missing = [d for d in t.domains if d not in there]
+    for k,domains in wanted.items():
+        missing = [d for d in domains if d not in there]
         if missing: raise ValueError(f'{source}: no folder {", ".join(missing)} for a domain of {k}')
-    folders = {d: there[d] for t in translators.values() for d in t.domains}
+    folders = {d: there[d] for domains in wanted.values() for d in domains}
     if truth and not _same_scenes(folders.values()):
         raise ValueError(f'--truth {truth}: the folders of the domains do not hold pictures of the same names')
     return folders
@@ -262,17 +262,20 @@ def evaluate_all(translators,  # dict name -> translator
                  n:int=None,   # only so many sources of each domain
                  out='evaluation', # folder; several translators get one inside it each
                  cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
+                 most:int=None,  # domains between which every direction is measured; `None`: 12, evenly spread
+                 among:list=None,# names of those domains
                  batch=8, seed=0, notes=None):
     "Every domain to every other: a matrix for each translator, and a table of their means"
-    folders = _all_folders(translators, source, truth)
+    wanted = {k: chosen(t.domains, most, among) for k,t in translators.items()}
+    folders = _all_folders(wanted, source, truth)
     nets = _nets(device_for(translators), features, perceptual=perceptual, clip=clip, tokens=tokens)
     keep = dict(size=side_for(translators, size), cache=cache or home_cache())
     pics = {d: Gallery(folder, n=n, **keep) for d,folder in folders.items()}
     far = {d: Gallery(Path(spare)/d, **keep) for d in folders if (Path(spare)/d).is_dir()} if spare else None
     told,done = {k: str(v) for k,v in dict(source=source, spare=spare).items() if v},{}
     for k,t in translators.items():
-        done[k] = matrix(_directed(t, batch), {d: pics[d] for d in t.domains}, truths=bool(truth), spare=far,
-                         codec=t.codec, batch=batch, seed=seed, **nets)
+        done[k] = matrix(_directed(t, batch), {d: pics[d] for d in wanted[k]}, truths=bool(truth), spare=far,
+                         codec=t.codec, batch=batch, seed=seed, most=len(pics), **nets)
         done[k].about |= dict(runs=_noted(notes, [k]), folders=told)
         if team().main: save_matrix(done[k], _own_folder(out, k, translators), f'{k}: every source, every target')
     if team().main: _say_means(done, translators, out)
@@ -341,16 +344,19 @@ def evaluate_styles(translators,  # dict name -> translator that draws styles
                     n:int=None,   # only so many sources of each domain
                     out='evaluation', # folder; several translators get one inside it each
                     cache=None,   # folder for features of real pictures; `None`: ~/.cache/latent_style
+                    most:int=None,  # domains between which every direction is measured; `None`: 12, evenly spread
+                    among:list=None,# names of those domains
                     batch=8, notes=None):
     "Several answers to every source in every direction: how different they are, and how good"
     keep = dict(size=side_for(translators, size), cache=cache or home_cache())
     nets,tables,own_scale = _nets(device_for(translators), features, perceptual=perceptual),{},features == 'random'
     for k,t in translators.items():
-        domains,to = drawing(t, k).domains,_own_folder(out, k, translators)
+        domains,to = chosen(drawing(t, k).domains, most, among),_own_folder(out, k, translators)
         src,real = ({d: Gallery(Path(f)/d, n=m, **keep) for d in domains} for f,m in ((source,n),(target,None)))
         _warn_of_references(src, real)
         for mode in ('latent','reference'):
-            table = tables[k,mode] = protocol(_answers(t, mode, src, batch), src, real, **nets, k=answers, batch=batch)
+            table = tables[k,mode] = protocol(_answers(t, mode, src, batch), src, real, **nets, k=answers,
+                                              most=len(domains), batch=batch)
             step = (notes or {}).get(k, {}).get('step', 0)
             if team().main and not own_scale: protocol_files(table, to, step, mode)
             if team().main: table.save(to/f'answers_{mode}.csv')

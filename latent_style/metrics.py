@@ -10,6 +10,7 @@ __all__ = ['clip_content', 'clip_style', 'clip_direction', 'self_similarity', 's
 import torch, torch.nn.functional as F
 
 # %% ../nbs/workshop/metrics.ipynb #00000003
+from .blocks import reach, row_blocks
 from .eval import as_features, device_of, unit_taps
 
 # %% ../nbs/workshop/metrics.ipynb #00000009
@@ -42,7 +43,8 @@ def self_similarity_distance(ta, tb): # tokens (n,t,d) of both pictures of each 
 def cmmd(f1, f2,     # unit vectors of CLIP (n1,d) and (n2,d)
          sigma=10., scale=1000.):
     "Squared maximum mean discrepancy with a Gaussian kernel, with the diagonal, as its authors compute it"
-    k = lambda a,b: torch.exp(-torch.cdist(a, b).square()/(2*sigma**2)).mean()
+    def near(a, b): return torch.exp(-torch.cdist(a, b).square()/(2*sigma**2)).sum()
+    def k(a, b): return sum(near(a[i], b) for i in row_blocks(len(a), len(b)))/(len(a)*len(b))
     a,b = as_features(f1),as_features(f2)
     return scale*(k(a,a)+k(b,b)-2*k(a,b)).item()
 
@@ -54,13 +56,18 @@ def prdc(real, fake, # features (n,d) and (m,d)
     real,fake = as_features(real),as_features(fake)
     if min(len(real), len(fake)) <= k:
         raise ValueError(f'k={k} neighbours need more than {k} pictures a set, got {len(real)} and {len(fake)}')
-    radius = lambda x: torch.cdist(x, x).kthvalue(k+1, dim=1).values              # the nearest is the picture itself
-    far,reach = torch.cdist(real, fake),radius(real)
-    if same is not None: far = far.masked_fill(same, torch.inf)
-    inside = far <= reach[:,None]
-    mean = lambda v: v.double().mean().item()
-    return dict(precision=mean(inside.any(0)), recall=mean((far <= radius(fake)).any(1)),
-                density=(inside.sum(0).double().mean()/k).item(), coverage=mean(far.min(1).values <= reach))
+    of_real,of_fake = reach(real, k),reach(fake, k)
+    balls,recalled,covered = torch.zeros(len(fake), dtype=torch.long),[],[]
+    for i in row_blocks(len(real), len(fake)):
+        far = torch.cdist(real[i], fake)
+        if same is not None: far = far.masked_fill(same[i], torch.inf)
+        inside = far <= of_real[i,None]
+        balls += inside.sum(0)
+        recalled.append((far <= of_fake).any(1))
+        covered.append(inside.any(1))
+    def mean(v): return v.double().mean().item()
+    return dict(precision=mean(balls > 0), recall=mean(torch.cat(recalled)), density=(balls.double().mean()/k).item(),
+                coverage=mean(torch.cat(covered)))
 
 # %% ../nbs/workshop/metrics.ipynb #00000015
 def artfid(content, fid): # mean LPIPS of source and translation; FID of translations and real target pictures

@@ -11,8 +11,6 @@ __all__ = ['WAYS', 'KNOWS_NO_NOISE', 'PRESETS', 'ABOUT', 'SHAPE', 'METHOD', 'net
 # %% ../nbs/05_otcfm.ipynb #00000002
 import math, warnings
 from pathlib import Path
-
-# %% ../nbs/05_otcfm.ipynb #00000003
 import torch
 
 # %% ../nbs/05_otcfm.ipynb #00000004
@@ -20,6 +18,7 @@ from .data import generator, save_picture, show_grid
 from .sources import is_file_name
 from .translation import hands
 from .flows import path_point, solve, time_grid
+from .grids import evenly
 from .learner import adam, parts_of, settled, turn
 from .losses import cosine
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, load_run, open_data,
@@ -258,8 +257,8 @@ PRESETS = dict(
     wide   = dict(dim=384, n_blocks=12, shared=False, drop=.15, lr=1e-4, batch=64),
     deep   = dict(dim=288, n_blocks=15, drop=.1, lr=1e-4, batch=40),
     laptop = dict(dim=96, n_blocks=6, n_s=128, gamma=.1, batch=16, lr=1e-3, warmup=50, n_steps=2000, ema=.998,
-                  sample_every=500, log_every=50, ckpt_every=250, buffer=480),
-    gpu8   = dict(dim=288, n_blocks=15, batch=64, n_steps=60_000, precision='auto', buffer=1024))
+                  sample_every=500, log_every=50, ckpt_every=250, buffer=480, per_cell=8),
+    gpu8   = dict(dim=288, n_blocks=15, batch=64, n_steps=60_000, precision='auto', buffer=1024, per_cell=8))
 
 # %% ../nbs/05_otcfm.ipynb #d919a543
 ABOUT = dict(     # what the help says of each preset
@@ -288,7 +287,7 @@ class OTCFM(Method):
     def batches(self, o, data):
         if o.pairs: return pair_batches(o.pairs, o.domains, o.batch, o.seed, o.time, o.drop, o.gain)
         return batches(data, o.batch, o.seed, o.mode, o.coupling, o.buffer, o.pool, o.time, o.drop, o.gain, o.crop,
-                       o.share)
+                       o.share, o.per_cell)
     def step(self, o): return lambda learn, b: step(learn, b, o.clip)
     def draw(self, learn, o, data): return sample_grid(learn, o, data)
     def row(self, learn, o, means):
@@ -319,6 +318,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           coupling='exact',       # pairs by transport: 'exact', 'sinkhorn' or 'independent'
           buffer=512,             # rows that are paired at once, of each kind of flow and over all domains
           pool=1,                 # pair by averages over pool x pool cells of the latents; 1: by the latents themselves
+          per_cell:int=None,      # rows of a buffer that two domains share, at least; `None`: all pairs are in each
           time='uniform',         # times: 'uniform', 'logit_normal' or 'skewed'
           share=.5,               # of the rows that learn the flow from noise, with mode='both'
           drop=.1,                # share of rows whose label is hidden
@@ -390,21 +390,21 @@ def generate(run,          # run folder, or a translator, that has learnt flows 
     return pics
 
 # %% ../nbs/05_otcfm.ipynb #00000026
-def sample_grid(learn, o, store):
-    "Fixed sources of all domains, and their translations to every domain"
-    V,N = (learn.ema if o.ema else learn.n).V,len(store)
-    training = V.training
+def sample_grid(learn, o, store, most=8): # learner, options, latents; domains of a sheet, unless `n_samples` are more
+    "Fixed sources of all domains, or of some evenly spread ones, and their translations to each of these"
+    V,some = (learn.ema if o.ema else learn.n).V,evenly(len(store), max(most, o.n_samples))
+    training,N,names = V.training,len(some),[o.domains[k] for k in some]
     t = FlowTranslator(V, learn.codec, o.domains, o.gain, vars(o))
     j = torch.arange(max(o.n_samples, N))
-    x = learn.put(store.take(j % N, j//N % min(store.sizes)))      # of the common size, where sizes differ
+    x = learn.put(store.take(torch.tensor(some)[j % N], j//N % min(store.sizes[k] for k in some))) # of a common size
     decode = lambda z: learn.codec.decode(z.float()).cpu()
     def row(k, name):
-        def made(i, z): return t(z[None], name, source=o.domains[i % N], steps=4, seed=i)[0]
+        def made(i, z): return t(z[None], name, source=names[i % N], steps=4, seed=i)[0]
         parts = [z if i % N == k else made(i, z) for i,z in enumerate(x)]
         return decode(torch.stack(parts))
-    pics = [decode(x)] + [row(k, name) for k,name in enumerate(o.domains)]
+    pics = [decode(x)] + [row(k, name) for k,name in enumerate(names)]
     if not o.ema: V.train(training).requires_grad_(True)
-    return closed(show_grid(pics, rows=['content', *[f'as {d}' for d in o.domains]], size=1.2))
+    return closed(show_grid(pics, rows=['content', *[f'as {d}' for d in names]], size=1.2))
 
 # %% ../nbs/05_otcfm.ipynb #dba15323
 from .basics import moved

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['STORE_FORMAT', 'OLDER', 'Entry', 'SD15', 'clear_domain', 'write_domain', 'Domain', 'Store', 'few_shot', 'open_store',
-           'small_crop', 'only_these', 'pack_latents', 'rank_rows', 'unpaired_plan', 'multidomain_plan', 'past_places']
+           'small_crop', 'only_these', 'pack_latents', 'rank_rows', 'walk', 'unpaired_plan', 'multidomain_plan',
+           'past_places']
 
 # %% ../nbs/workshop/store.ipynb #00000002
 import math
@@ -384,7 +385,7 @@ def _perm(n, seed, epoch, stream):
     "A permutation, small: 40 MB for ten million samples"
     return torch.randperm(n, generator=generator(seed, epoch, stream), dtype=torch.int32)
 
-def _walk(n, start, count, seed, stream):
+def walk(n, start, count, seed, stream):
     "`count` positions from `start` on, of an endless walk through fresh permutations of 0..n-1"
     if n < 1: raise ValueError('a domain is empty')
     epoch,i = divmod(start, n)
@@ -401,7 +402,7 @@ def unpaired_plan(n_a, n_b,        # sizes of the two domains
                  ):
     "Indices of step `step` into both domains: two independent walks, each picture once per epoch"
     first,end = rank_rows(batch, rank, world)
-    return tuple(_walk(n, step*batch+first, end-first, seed, stream) for n,stream in ((n_a,'a'), (n_b,'b')))
+    return tuple(walk(n, step*batch+first, end-first, seed, stream) for n,stream in ((n_a,'a'), (n_b,'b')))
 
 # %% ../nbs/workshop/store.ipynb #0000002d
 def multidomain_plan(sizes,           # number of samples of each domain

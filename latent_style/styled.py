@@ -16,7 +16,7 @@ import torch
 from .basics import nearest
 from .brushwork import beside, steady, strokes
 from .data import generator, load_picture, show_grid, to_pil
-from .grids import grid_latents, grid_rows, turns
+from .grids import evenly, grid_latents, grid_rows, turns
 from .health import Health
 from .learner import adam
 from .losses import cosine, decay, linear, warmup
@@ -76,7 +76,8 @@ class Styled(Method):
         return [Health(self.few(data), o.health_every, gain=self.gain(o))] if o.health_every else []
     def draw(self, learn, o, data):
         n,few = learn.ema if o.ema else learn.n,self.few(data)
-        plan = turns([len(d) for d in few], o.n_samples)
+        some = evenly(len(few), o.n_samples)
+        plan = [(some[j],first,last) for j,first,last in turns([len(few[i]) for i in some], o.n_samples)]
         def pick(which): return torch.stack([few[j].take([i])[0] for j,i in which])
         x = learn.put(self.gain(o)*pick((j,i) for j,i,_ in plan))
         r = learn.put(self.gain(o)*pick((j,i) for j,_,i in plan))

@@ -41,7 +41,7 @@ health film repaint
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
-texture reflow
+texture reflow blocks
 traces
 eval
 features metrics

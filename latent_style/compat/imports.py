@@ -79,6 +79,7 @@ otcfm -> method: load_run
 MOVED |= table('''
 eval -> data: suffixes=picture_suffixes
 eval -> compare: yardstick_names
+eval -> blocks: counted
 eval -> eval: nearest=nearest_real
 eval -> report: image_uri report_html
 metrics -> features: NETS Lpips InceptionFeatures ClipFeatures DinoTokens TapTokens net_from
