@@ -140,7 +140,8 @@ def wanted_of(answers, # of a crowd of several domains (n,m)
               curves,  # quantiles (d,n,k) of all domains
               y):      # domain of each answer (m,); what belongs to none of them, `d`, is not looked at
     "What each answer should be: the quantile of its rank among those of its own domain (n,m)"
-    order = _order(answers + y*(answers.max()-answers.min()))    # domains one after the other, each in its own order
+    apart = 1.01*(answers.max()-answers.min()).clamp(min=1e-6)  # farther than the answers of a domain from each other
+    order = _order(answers + y*apart)                           # domains one after the other, each in its own order
     domains,n,k = curves.shape
     own = y.sort()[0].clamp(max=domains-1)
     count = (y[:,None] == torch.arange(domains, device=y.device)).sum(0)

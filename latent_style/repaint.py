@@ -51,8 +51,9 @@ def excess(theirs, # numbers of `amounts`, of the sources: (...,2)
     return EXCESS*(theirs[...,1]-ours[1])
 
 def fitting(theirs, ours): # as for `excess`
-    "Share of a source's detail that is of use: 1 where it has about as much as the target, else less"
-    return (2-1.5*(1.2*theirs[...,0]/ours[0]).clamp(min=1e-8).log2().abs()).clamp(0, 1)
+    "Share of a source's detail that is of use: 1 where it has about as much as the target, else less, down to none"
+    ratio = theirs[...,0]/ours[0]
+    return torch.minimum((ratio-.7)/.1, (1.6-ratio)/.3).clamp(0, 1)
 
 def kept(x,       # latents of the source (b,c,h,w)
          too_much,# energy of its detail that must go: a number, or (b,)

@@ -71,10 +71,10 @@ def batch_of(name, n=4):
     "A batch as the methods' functions give it, on the processor"
     def rows(): return torch.randn(n, 4, 8, 8)
     def pics(): return torch.randn(n, 3, 32, 32)
-    y = torch.arange(n) % 2
+    y,codes = torch.arange(n) % 2,torch.randn(2, n, 4)
     return dict(cyclegan=lambda: (rows(), rows()), otcfm=lambda: FlowBatch(rows(), rows(), torch.rand(n), y),
                 stargan=lambda: Batch(rows(), rows(), y, y, *torch.randn(2, n, 16), torch.randn(n, 0, 8, 8)),
-                pixels=lambda: PixelBatch(pics(), y, pics(), pics(), y, *torch.randn(2, n, 4)))[name]()
+                pixels=lambda: PixelBatch(pics(), y, pics(), pics(), y, *codes, torch.randn(n, 0, 32, 32)))[name]()
 
 def watching(name, o):
     "What looks on in every step"

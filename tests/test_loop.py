@@ -160,7 +160,7 @@ def test_processes_start_from_the_weights_of_the_first(two): ended(two, 'start')
 
 def test_processes_that_cannot_share_a_batch_are_refused(monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '2')
-    monkeypatch.setattr('latent_style.learner.Accelerator', lambda **kw: type('Alone', (), dict(num_processes=1)))
+    monkeypatch.setattr('latent_style.processes.Accelerator', lambda **kw: type('Alone', (), dict(num_processes=1)))
     with pytest.raises(ValueError, match='each of them would train the whole run'): Learner({}, {}, None, None)
 
 def test_a_launcher_that_is_interrupted_leaves_a_checkpoint(world):
