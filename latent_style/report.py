@@ -15,6 +15,7 @@ import torch, torch.nn.functional as F
 # %% ../nbs/workshop/report.ipynb #00000003
 from .compare import is_yardstick
 from .data import save_picture, show_grid, to_pil
+from .disk import read_json, write_json
 from .eval import Table
 from .features import without_suffix
 from .matrix import means_of
@@ -129,7 +130,7 @@ def folder_name(name): # of a method, such as runs/first
 def _clear(path):
     "Remove what an earlier comparison wrote into this folder, so that nothing of it is taken for the new one"
     if not (path/'summary.json').exists(): return
-    old = json.loads((path/'summary.json').read_text(encoding='utf-8')).get('methods', {})
+    old = read_json(path/'summary.json').get('methods', {})
     shutil.rmtree(path/'side_by_side', ignore_errors=True)
     for d in map(folder_name, old):
         if any((path/d).glob('eval_metrics_*')): shutil.rmtree(path/d, ignore_errors=True)
@@ -147,10 +148,8 @@ def _older_tables(res, judge, path, name, direction):
     rows = Table(_older_row(s, judge, path) for s in res['singles'][name])
     for r,p in zip(rows, res['pictures'][name]): save_picture(p, r['transferred_path'])
     rows.save(path/f'eval_metrics_{direction}.csv')
-    _save_json(path/f'eval_metrics_{direction}.json',
+    write_json(path/f'eval_metrics_{direction}.json',
                summary_of(res['rows'], name) | dict(direction=direction, images=list(rows)))
-
-def _save_json(path, what): path.write_text(json.dumps(what, indent=1)+'\n', encoding='utf-8')
 
 # %% ../nbs/workshop/report.ipynb #00000013
 def _columns(judge, res):
@@ -173,7 +172,7 @@ def _save_tables(res, judge, path, title):
         if res.get(k): res[k].save(path/f'{k}.csv')
     for f in ('table.md','table.csv'): res['rows'].save(path/f)
     methods = {k: summary_of(res['rows'], k) for k in res['pictures']}
-    _save_json(path/'summary.json', dict(title=title, rows=list(res['rows']), differences=list(res['differences']),
+    write_json(path/'summary.json', dict(title=title, rows=list(res['rows']), differences=list(res['differences']),
                                          seeds=list(res.get('seeds', ())), methods=methods, about=judge.about))
 
 # %% ../nbs/workshop/report.ipynb #00000014
@@ -256,7 +255,7 @@ def _matrix_tables(m, path, title):
     tables = {'pairs.csv': m.rows, 'table.md': means, 'table.csv': means, 'metrics.csv': singles,
               'confusion.csv': m.confusion}
     for name,table in tables.items(): table.save(path/name)
-    _save_json(path/'summary.json', dict(title=title, matrix_breakdown=_breakdown(m), means=list(means),
+    write_json(path/'summary.json', dict(title=title, matrix_breakdown=_breakdown(m), means=list(means),
                                          confusion=list(m.confusion), about=m.about))
 
 def _matrix_page(m, path, title):
