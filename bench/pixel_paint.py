@@ -28,7 +28,7 @@ from latent_style.traces import displaced, lattice
 QUIET = dict(progress=False, sample_every=0, ckpt_every=10**9, health_every=0, workers=0)
 # what is tried against the lattice and for edges that stay; beside the preset `laptop`
 REMEDIES = dict(width=16, c_max=64, batch=4, lr=1e-3, lr_f=1e-3, beta1=.5, noise=2, smooth=True, bridges=True,
-                residual=True, cells=4, w_tex=10., filters=16, w_sty=.5, w_cyc=2., w_r1=.3)
+                residual=True, cells=4, w_tex=20., filters=16, w_sty=.5, w_cyc=1., w_r1=.3)
 
 def setting(text):
     "A name and a value from `name=value`; what is no literal of Python stays a text"
