@@ -59,7 +59,8 @@ cyclegan -> cyclegan: Translator=CycleTranslator
 stargan -> health: SIGNS vital_signs diagnose Health
 stargan -> stargan_pixels: pixel_networks=networks find_masks PixelBatch ORDERS PIXEL_PRESETS=PRESETS
 stargan -> stargan_pixels: pixel_batches=batches pixel_d_loss=d_loss pixel_g_loss=g_loss four_updates joint_update
-stargan -> stargan_pixels: everywhere sheet totals save_sheets train_pixels=train sample
+stargan -> stargan_pixels: everywhere train_pixels=train sample
+stargan -> pixel_curves: sheet totals save_sheets
 stargan -> grids: grid_latents grid_rows reference_matrix latent_matrix cycle_rows
 stargan -> styled: between mix reference_latents
 stargan -> stargan: Translator=StarTranslator
