@@ -1,0 +1,89 @@
+"""Is every page a lesson? How its cells look to a reader
+
+    python tools/form.py          what breaks a ceiling
+    python tools/form.py --table  a line a page: cells, prose, examples, silent ones, first picture, pictures
+
+An example is a code cell that the reader sees and that defines nothing for the package. It is silent if nothing stands
+under it, or no more than a bare number, truth value or shape."""
+import json, re, sys
+from project import notebooks, root
+
+SILENT = .2         # share of examples that may be silent, page by page
+FIRST_PICTURE = 8   # a page of the course has a picture by this cell, counted from 0
+LENGTH = 35, 60     # cells of a lesson, advice only
+
+OPTION = re.compile(r'^#\|\s*(\S+)', re.M)
+UNSEEN = {'hide', 'hide_input', 'default_exp', 'export', 'exporti', 'exports', 'include:'}
+IMPORT = re.compile(r'(from\s+[\w.]+\s+)?import\b')
+BARE = re.compile(r'\s*(torch\.Size\()?[\[(]?[-+\d.,eE\s]*(True|False|None)?[\])]*\s*')
+
+def text(value): return ''.join(value)
+
+def options(cell): return set(OPTION.findall(text(cell['source'])))
+
+def code_lines(cell): return [line for line in text(cell['source']).splitlines() if line.strip() and line[0] != '#']
+
+def is_import(line): return bool(IMPORT.match(line)) or line[0] in ' )'
+
+def imports_only(cell): return all(map(is_import, code_lines(cell)))
+
+def mixed(cell):
+    "Does the cell import and do something else?"
+    return any(IMPORT.match(line) for line in code_lines(cell)) and not imports_only(cell)
+
+def is_example(cell):
+    return cell['cell_type'] == 'code' and not options(cell) & UNSEEN and not imports_only(cell)
+
+def is_picture(output): return any(kind.startswith('image/') for kind in output.get('data', {}))
+
+def shows(output):
+    "Does this output tell a reader anything?"
+    data = output.get('data', {})
+    if is_picture(output) or 'text/html' in data or 'text/markdown' in data: return True
+    return not BARE.fullmatch(text(output.get('text', data.get('text/plain', ''))))
+
+def is_silent(cell): return not any(map(shows, cell['outputs']))
+
+def has_picture(cell):
+    if cell['cell_type'] == 'markdown': return bool(re.search(r'!\[|<img|<svg', text(cell['source'])))
+    return any(map(is_picture, cell.get('outputs', [])))
+
+def is_lesson(path): return path.parent == root/'nbs'
+
+class Page:
+    "One notebook, counted"
+    def __init__(self, path):
+        self.path = path
+        self.cells = json.loads(path.read_text(encoding='utf-8'))['cells']
+        self.prose = sum(cell['cell_type'] == 'markdown' for cell in self.cells)
+        self.examples = [i for i,cell in enumerate(self.cells) if is_example(cell)]
+        self.silent = [i for i in self.examples if is_silent(self.cells[i])]
+        self.mixed = [i for i,cell in enumerate(self.cells) if cell['cell_type'] == 'code' and mixed(cell)]
+        self.pictures = [i for i,cell in enumerate(self.cells) if has_picture(cell)]
+
+    def problems(self):
+        name = self.path.relative_to(root)
+        if len(self.silent) > SILENT*len(self.examples):
+            yield f'{name}: {len(self.silent)} of {len(self.examples)} examples show nothing: cells {self.silent}'
+        if is_lesson(self.path) and not any(i <= FIRST_PICTURE for i in self.pictures):
+            yield f'{name}: no picture in its first {FIRST_PICTURE} cells'
+        for i in self.mixed: yield f'{name}: cell {i} imports and does something else'
+
+    def __str__(self):
+        first = self.pictures[0] if self.pictures else '-'
+        return (f'{self.path.stem:24}{len(self.cells):5}{self.prose:5}{len(self.examples):5}{len(self.silent):5}'
+                f'{first:>5}{len(self.pictures):5}')
+
+def pages(): return [Page(path) for path in notebooks()]
+
+def problems(): return [problem for page in pages() for problem in page.problems()]
+
+def table(found):
+    print(f'{"page":24}cells  prose exampl silent first pictures')
+    for page in found: print(page)
+    silent,examples = (sum(len(getattr(page, name)) for page in found) for name in ('silent', 'examples'))
+    print(f'{silent} of {examples} examples are silent: {silent/examples:.0%}')
+
+if __name__ == '__main__':
+    if '--table' in sys.argv: table(pages())
+    else: print(*problems(), sep='\n')
