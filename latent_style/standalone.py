@@ -19,13 +19,12 @@ def normal(seed, shape):
     count,dice = int(np.prod(shape)),np.random.RandomState(seed)._bit_generator
     def uniform(n): return (dice.random_raw(n) & 0xffffff).astype(np.float32)*np.float32(2**-24)
     def bell(u):
-        u = u.reshape(-1, 2, 8)
         far,angle = np.sqrt(-2*np.log(1-u[:,0])),np.float32(2*np.pi)*u[:,1]
         return np.stack([far*np.cos(angle), far*np.sin(angle)], 1).ravel()
     out = uniform(count)
     whole = count//16*16
-    out[:whole] = bell(out[:whole])
-    if whole < count: out[-16:] = bell(uniform(16))
+    out[:whole] = bell(out[:whole].reshape(-1, 2, 8))
+    if whole < count: out[-16:] = bell(uniform(16).reshape(1, 2, 8))
     return out.reshape(shape)
 
 # %% ../nbs/workshop/standalone.ipynb #0000000a
@@ -53,11 +52,11 @@ def read(file, size=None, square=False): # shorter side in pixels; a square from
     return np.ascontiguousarray(np.asarray(im, np.float32).transpose(2, 0, 1)/np.float32(127.5)-1)
 
 def write(x, file):
-    "An array (3,h,w) in [-1,1] as a picture file"
-    Image.fromarray(((x.clip(-1, 1)+1)*127.5).round().astype(np.uint8).transpose(1, 2, 0)).save(file, quality=95)
+    "An array (3,h,w) in [-1,1] as a picture file; its name"
+    eight = ((x.clip(-1, 1)+1)*127.5).round().astype(np.uint8).transpose(1, 2, 0)
+    return Image.fromarray(eight).save(file, quality=95) or file
 
-def padded(x, multiple):
-    return np.pad(x, [(0,0)]+[(0,-side % multiple) for side in x.shape[1:]], mode='reflect')
+def padded(x, multiple): return np.pad(x, [(0,0)]+[(0,-side % multiple) for side in x.shape[1:]], mode='reflect')
 
 # %% ../nbs/workshop/standalone.ipynb #00000010
 class Painter:
@@ -86,8 +85,7 @@ class Painter:
 
     def __call__(self, x, to=None, strength=1., seed=0, reference=None):
         "The picture in the manner of the domain called `to`, by default the last one"
-        if to is not None and to not in self.domains:
-            raise ValueError(f"this run knows {', '.join(self.domains)}, not {to!r}")
+        if to not in (None, *self.domains): raise ValueError(f"this run knows {', '.join(self.domains)}, not {to!r}")
         c,i = self.config,self.domains.index(to or self.domains[-1])
         name = hashlib.blake2b(x.tobytes(), digest_size=8).hexdigest()
         z = self.latent(padded(x, c['multiple']))
@@ -114,8 +112,7 @@ def main(arguments=None, folder=Path(__file__).parent if '__file__' in globals()
     like = a.reference and read(a.reference, paint.config['side'], square=True)
     out.mkdir(parents=True, exist_ok=True)
     for file in a.pictures:
-        y = paint(read(file, a.size or paint.config['size']), a.to, a.strength, a.seed, like)
-        write(y, out/f'{Path(file).stem}.png')
-        print(out/f'{Path(file).stem}.png')
+        x = read(file, a.size or paint.config['size'])
+        print(write(paint(x, a.to, a.strength, a.seed, like), out/f'{Path(file).stem}.png'))
 
 if __name__ == '__main__' and '__file__' in globals(): main()
