@@ -127,7 +127,7 @@ class StyledGenerator(nn.Module):
 def of_domain(x, # one answer per domain (b,n_domains,...)
               y):# (b,) long
     "Row `i` of the answer for domain `y[i]`"
-    return x[torch.arange(len(y), device=y.device), y]
+    return x[torch.arange(y.shape[0], device=y.device), y]
 
 def pick(outs, # one output (b,...) per domain
          y):   # (b,) long
