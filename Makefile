@@ -68,7 +68,10 @@ gpu: $(VENV)/.dev ## the tests that need a GPU, and a table of what a training s
 	$(call marked,gpu)
 	@$(BIN)/python bench/step_speed.py --device gpu
 
+# Run All Cells shows what long runs have stored, and starts none
 lab: $(VENV)/.dev ## open the notebooks in JupyterLab
+	@mkdir -p $(VENV)/etc/ipython
+	@echo "c.InteractiveShellApp.extensions = ['latent_style.kept']" > $(VENV)/etc/ipython/ipython_kernel_config.py
 	@$(BIN)/jupyter lab nbs
 
 docs: $(VENV)/.dev ## build the documentation site in _docs/ (with Quarto if it is installed)

@@ -1,5 +1,5 @@
 "The pages as a reader meets them: JupyterLab in a real browser, Run All Cells, sliders that move a picture"
-import os, shutil, socket, subprocess, sys, time, urllib.error, urllib.request
+import os, re, shutil, socket, subprocess, sys, time, urllib.error, urllib.request
 from importlib import util
 from pathlib import Path
 
@@ -23,7 +23,10 @@ def free_port():
         return free.getsockname()[1]
 
 def settings(folder):
-    "The environment of a server that knows nothing of this machine's own settings"
+    "The environment of a server that knows nothing of this machine's own settings; its kernels are those of `make lab`"
+    line, = re.findall(r'echo "(c\.InteractiveShellApp.*)" >', (ROOT/'Makefile').read_text(encoding='utf-8'))
+    (folder/'ipython/profile_default').mkdir(parents=True)
+    (folder/'ipython/profile_default/ipython_kernel_config.py').write_text(line+'\n')
     out = ('MPLBACKEND', 'IN_TEST')                     # pages draw into themselves
     env = {key: value for key,value in os.environ.items() if key not in out and not key.startswith('JUPYTER')}
     own = {f'JUPYTER_{kind}_DIR': str(folder/kind.lower()) for kind in ('CONFIG', 'DATA', 'RUNTIME')}
