@@ -7,7 +7,7 @@ import pytest, yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 120                                             # seconds that a page may take from top to bottom
-QUICK = 'workshop/explore.ipynb', '05_flows.ipynb'      # these two also in `make test`; the first has sliders
+QUICK = 'workshop/explore.ipynb', '00_data.ipynb'       # these two also in `make test`; the first has sliders
 TOKEN = 'pages'
 
 def course():
