@@ -47,3 +47,16 @@ def site(root, tmp_path_factory):
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return project/'_docs'
+
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
+
+@pytest.fixture(scope='session')
+def chromium():
+    "A headless browser, driven by playwright; whoever opens a page closes its context"
+    playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not program: pytest.skip(f'no browser here, looked for {", ".join(BROWSERS)}')
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=['--no-sandbox', '--disable-dev-shm-usage'])
+        yield browser
+        browser.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity
+basics options common disk samples identity kept
 processes
 shipped
 scenes
