@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 # %% ../nbs/workshop/compare.ipynb #00000003
+from .basics import moved
 from .blocks import KernelSums, SameScene, left_out
 from .eval import (Table, as_pictures, frechet_distance, jackknife_error, kid, kid_kernel, linear_probe,
                                perceptual_distance, pixel_error, round_trip, ssim, translations_of, truth_score)
@@ -405,6 +406,4 @@ def while_training(judge, translator, # function learner -> translator (latents,
     return lambda learn: _look(judge, 'now', translator(learn), to, keys, batch)
 
 # %% ../nbs/workshop/compare.ipynb #08ad05b6
-from .basics import moved
-
 __getattr__ = moved(__name__)
