@@ -21,7 +21,8 @@ from torch import nn
 from .basics import optional
 from .blocks import LARGE, counted, joint, large_kid, left_out, tall_root
 from .codec import psnr
-from .data import find_pictures, load_picture
+from .data import load_picture
+from .folders import find_pictures
 from .processes import team
 from .texture import crowd_texture, grey as luma, recolour, texture_score, textures  # noqa: F401
 

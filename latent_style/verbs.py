@@ -28,7 +28,7 @@ from .options import Option, as_yaml, config_file, described, from_file, given, 
 from .processes import say, together
 from .public import load_run
 from .run import plot_log, read_config, read_log, todays
-from .data import domain_folders
+from .folders import domain_folders
 from .shipped import run_folder
 from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep

@@ -22,6 +22,7 @@ winograd
 kernels
 tiles
 data
+folders easel
 autoencoders gather latent_files
 store
 encoding pictures sources

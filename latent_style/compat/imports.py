@@ -27,6 +27,7 @@ store -> latent_files: LATENT_SUFFIXES read_latent
 data -> autoencoders: Pixels tiled Latents load_codec
 data -> encoding: encode_folder
 data -> translation: translate_pictures
+data -> folders: SPLITS hidden find_files left_out sort_files find_pictures domain_folders domain_notes picture_domains
 painted -> scenes: RANGES scene_keys rand noise1 noise2 Scenes paint_scenes
 painted -> canvas: CHANNELS Canvas over
 painted -> light: LIGHT shine photo
