@@ -29,7 +29,8 @@ translation
 models
 models_style
 models_pixels
-losses flows shortage
+losses schedules devices flows shortage
+strokes
 learner pairing
 brushwork
 saving

@@ -48,6 +48,9 @@ run -> saving: load_weights load_state checkpoints step_folder read_best newest_
 learner -> run: best_checkpoint run_options pick_checkpoint Checkpoint
 learner -> basics: nearest
 learner -> method: presets=takes
+learner -> devices: best_device compile_nets
+losses -> schedules: constant_then_linear warmup cosine linear decay
+losses -> strokes: zero_mean_filters answers quantiles wanted wanted_of texture domain_quantiles Texture
 ''')
 
 # %% ../../nbs/workshop/compat_imports.ipynb #16c1cd48
