@@ -42,9 +42,11 @@ health film repaint
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
+tables
 texture reflow blocks
 traces
 eval
+crowds
 features metrics
 compare
 matrix

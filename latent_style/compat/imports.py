@@ -84,7 +84,10 @@ MOVED |= table('''
 eval -> data: suffixes=picture_suffixes
 eval -> compare: yardstick_names
 eval -> blocks: counted
-eval -> eval: nearest=nearest_real
+eval -> crowds: nearest=nearest_real as_features cov_root frechet_distance kid_kernel leave_one jackknife_error kid
+eval -> crowds: linear_probe reference_rows report_rows nearest_real
+eval -> features: SqueezeFeatures
+eval -> metrics: frechet_from_stats
 eval -> report: image_uri report_html
 metrics -> features: NETS Lpips InceptionFeatures ClipFeatures DinoTokens TapTokens net_from
 compare -> features: Gallery Moments net_id in_batches features_from
