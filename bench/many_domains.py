@@ -14,7 +14,8 @@ import torch
 from latent_style import otcfm, pairing, stargan
 from latent_style.autoencoders import load_codec
 from latent_style.data import generator
-from latent_style.eval import RandomFeatures, Table, frechet_distance, kid
+from latent_style.crowds import frechet_distance, kid
+from latent_style.eval import RandomFeatures, Table
 from latent_style.health import look
 from latent_style.matrix import matrix
 from latent_style.metrics import prdc

@@ -21,7 +21,7 @@ from .folders import domain_folders
 from .eval import Table, picture_files, read_cropped
 from .features import (Gallery, Moments, as_gallery, codec_key, features_from, in_batches, net_from,
                                    without_suffix)
-from .learner import find_device
+from .devices import find_device
 from .processes import team
 from .run import pick_checkpoint
 from .shipped import run_folder

@@ -20,8 +20,9 @@ from .sources import is_file_name
 from .translation import hands
 from .flows import path_point, solve, time_grid
 from .grids import evenly
-from .learner import adam, parts_of, settled, turn
-from .losses import cosine
+from .devices import settled
+from .learner import adam, parts_of, turn
+from .schedules import cosine
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, load_run, open_data,
     PAINTING, run_training, same_domains, takes, through, training, translating, translator_of)
 from .models_style import IsoNext

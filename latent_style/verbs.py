@@ -21,7 +21,7 @@ from .compat import checkpoints as older
 from .compat import configs
 from .compat.pixels import write_original
 from .encoding import encode_folder
-from .learner import find_device
+from .devices import find_device
 from .forecast import foretold
 from .method import METHODS, method_of, module_of, of_another, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value

@@ -30,7 +30,8 @@ translation
 models
 models_style
 models_pixels
-losses flows shortage
+losses schedules devices flows shortage
+strokes
 learner pairing
 brushwork
 saving
@@ -42,9 +43,11 @@ health film repaint
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
+tables
 texture reflow blocks
 traces
 eval
+crowds
 features metrics
 compare
 matrix

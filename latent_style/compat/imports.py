@@ -49,6 +49,9 @@ run -> saving: load_weights load_state checkpoints step_folder read_best newest_
 learner -> run: best_checkpoint run_options pick_checkpoint Checkpoint
 learner -> basics: nearest
 learner -> method: presets=takes
+learner -> devices: best_device compile_nets
+losses -> schedules: constant_then_linear warmup cosine linear decay
+losses -> strokes: zero_mean_filters answers quantiles wanted wanted_of texture domain_quantiles Texture
 ''')
 
 # %% ../../nbs/workshop/compat_imports.ipynb #16c1cd48
@@ -82,7 +85,10 @@ MOVED |= table('''
 eval -> data: suffixes=picture_suffixes
 eval -> compare: yardstick_names
 eval -> blocks: counted
-eval -> eval: nearest=nearest_real
+eval -> crowds: nearest=nearest_real as_features cov_root frechet_distance kid_kernel leave_one jackknife_error kid
+eval -> crowds: linear_probe reference_rows report_rows nearest_real
+eval -> features: SqueezeFeatures
+eval -> metrics: frechet_from_stats
 eval -> report: image_uri report_html
 metrics -> features: NETS Lpips InceptionFeatures ClipFeatures DinoTokens TapTokens net_from
 compare -> features: Gallery Moments net_id in_batches features_from
