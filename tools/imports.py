@@ -33,7 +33,7 @@ models_pixels
 losses schedules devices flows shortage
 strokes
 learner pairing
-brushwork
+brushwork company
 saving
 run
 callbacks pixel_curves

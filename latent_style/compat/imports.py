@@ -72,6 +72,7 @@ stargan -> method: load_run
 stargan -> explore: style_choices strip explore
 stargan -> callbacks: Sheets=Curves
 stargan -> film: film
+stargan -> company: aimed_plan painted Crowd Recent
 otcfm -> flows: SOLVERS CALLS COUPLINGS cost_matrix exact sinkhorn sample_plan euler midpoint heun rk4 trajectory
 otcfm -> flows: straightness sample_times paired path_point time_grid solve
 otcfm -> pairing: Batch draw_buffer Ahead KINDS flow_labels batches read_pairs pair_batches
