@@ -37,13 +37,13 @@ def shared(root):
 
 @pytest.fixture(scope='session')
 def site(root, tmp_path_factory):
-    "Documentation built by the stand-in from a copy of the project: folder of pages"
+    "The site as MkDocs builds it, of a copy of the project: folder of pages"
     project = tmp_path_factory.mktemp('site')/'repo'
     project.mkdir()
     for name in ('settings.ini','_quarto.yml'): shutil.copy(root/name, project)
     built = shutil.ignore_patterns('.*', '__pycache__', '_proc', '_docs')
     for name in ('nbs','latent_style'): shutil.copytree(root/name, project/name, symlinks=True, ignore=built)
-    words = [sys.executable, root/'tools/docs.py', '--stand-in', '--project', project]
+    words = [sys.executable, root/'tools/docs.py', '--mkdocs', '--project', project]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return project/'_docs'

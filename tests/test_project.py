@@ -99,16 +99,24 @@ def flat(xs):
 
 def sidebar():
     "Names of the notebooks in the order of the site"
-    side = yaml.safe_load((ROOT/'nbs/sidebar.yml').read_text(encoding='utf-8'))
-    return list(flat(side['website']['sidebar']['contents']))
+    return [name for part in sections().values() for name in part if name.endswith('.ipynb')]
+
+def sections():
+    side = yaml.safe_load((ROOT/'nbs/sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar']
+    return {item['section']: list(flat(item['contents'])) for item in side['contents']}
 
 def test_sidebar_lists_the_notebooks():
-    names = sidebar()
+    names,parts = sidebar(),sections()
     assert names[0] == 'index.ipynb'
     assert sorted(names) == sorted(f.relative_to(ROOT/'nbs').as_posix() for f in NBS), 'nbs/sidebar.yml and nbs/ differ'
-    course = [name for name in names[1:] if '/' not in name]
-    assert course == sorted(course), 'the course should follow the numbers'
-    assert names[1:1+len(course)] == course, 'the course comes before the workshop'
+    assert list(parts) == ['Start','The course','Guides','Gallery','The workshop','Reference']
+    course = parts['The course']
+    assert course == sorted(name for name in names if name[:1].isdigit()), 'the course should follow the numbers'
+    assert parts['The workshop'] == [name for name in names if name.startswith('workshop/')]
+
+def test_sidebar_lists_what_is_generated():
+    import reference
+    assert sections()['Reference'] == list(reference.PAGES)
 
 def module_of(nb):
     "The module that a notebook exports, '' if none"
