@@ -9,7 +9,7 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity kept
+basics options common disk samples identity kept standalone
 processes
 shipped
 scenes
@@ -44,7 +44,7 @@ styled
 explore
 cyclegan stargan stargan_pixels otcfm
 tables
-texture reflow blocks
+texture reflow blocks exporting
 traces
 eval
 crowds
