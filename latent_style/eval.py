@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn
+from .basics import moved
 from .codec import psnr
 from .data import load_picture
 from .folders import find_pictures
@@ -183,6 +184,4 @@ def truth_table(translated, # pictures, `translate(source)`, or a dict of such b
     return Table(row(k, p) for k,p in (rows | translations_of(translated, source)).items())
 
 # %% ../nbs/06_eval.ipynb #4dcc7179
-from .basics import moved
-
 __getattr__ = moved(__name__)

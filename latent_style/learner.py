@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import torch
 from accelerate.utils import broadcast, broadcast_object_list
 from fastcore.basics import patch
+from .basics import moved
 from .data import generator
 from .devices import arithmetic, autocast, find_device, settled
 from .gather import sent
@@ -363,6 +364,4 @@ class Schedule(Callback):
         for group in self.groups(learn): group['lr'] = group['initial_lr']*self.f(learn.i)
 
 # %% ../nbs/02a_learner.ipynb #295dc915
-from .basics import moved
-
 __getattr__ = moved(__name__)

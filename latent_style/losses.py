@@ -9,7 +9,7 @@ __all__ = ['Adversarial', 'families', 'l1', 'at_least_float32', 'lsgan', 'lsgan_
 # %% ../nbs/02_losses.ipynb #00000002
 from collections import namedtuple
 import torch, torch.nn.functional as F
-from .basics import nearest
+from .basics import moved, nearest
 from .kernels import plain_kernels
 
 # %% ../nbs/02_losses.ipynb #00000006
@@ -99,6 +99,4 @@ def diversity(fake1, fake2, # (b,...)
     return each.clamp(max=margin).mean()
 
 # %% ../nbs/02_losses.ipynb #3be1636d
-from .basics import moved
-
 __getattr__ = moved(__name__)

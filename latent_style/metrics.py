@@ -10,6 +10,7 @@ __all__ = ['clip_content', 'clip_style', 'clip_direction', 'self_similarity', 's
 import torch, torch.nn.functional as F
 
 # %% ../nbs/workshop/metrics.ipynb #00000003
+from .basics import moved
 from .blocks import reach, row_blocks
 from .crowds import as_features
 from .eval import device_of, unit_taps
@@ -100,6 +101,4 @@ def diversity_of(groups, # (k,n,3,h,w): k answers to each of n sources
     return torch.stack([spread(groups[:,s]) for s in range(n)])
 
 # %% ../nbs/workshop/metrics.ipynb #b7314d23
-from .basics import moved
-
 __getattr__ = moved(__name__)
