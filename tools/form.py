@@ -36,8 +36,9 @@ def mixed(cell):
     "Does the cell import and do something else?"
     return any(IMPORT.match(line) for line in code_lines(cell)) and not imports_only(cell)
 
-def is_example(cell):
-    return cell['cell_type'] == 'code' and not options(cell) & UNSEEN and not imports_only(cell)
+def is_seen(cell): return cell['cell_type'] == 'code' and not options(cell) & {'hide', 'hide_input'}
+
+def is_example(cell): return is_seen(cell) and not options(cell) & UNSEEN and not imports_only(cell)
 
 def is_picture(output): return any(kind.startswith('image/') for kind in output.get('data', {}))
 
@@ -79,7 +80,7 @@ class Page:
         self.prose = sum(cell['cell_type'] == 'markdown' for cell in self.cells)
         self.examples = [i for i,cell in enumerate(self.cells) if is_example(cell)]
         self.silent = [i for i in self.examples if is_silent(self.cells[i])]
-        self.mixed = [i for i,cell in enumerate(self.cells) if cell['cell_type'] == 'code' and mixed(cell)]
+        self.mixed = [i for i,cell in enumerate(self.cells) if is_seen(cell) and mixed(cell)]
         self.pictures = [i for i,cell in enumerate(self.cells) if has_picture(cell)]
 
     def tested(self):
