@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 # %% ../nbs/workshop/compare.ipynb #00000003
+from .basics import moved
 from .blocks import KernelSums, SameScene, left_out
 from .crowds import frechet_distance, jackknife_error, kid, kid_kernel, linear_probe
 from .eval import (Table, as_pictures, perceptual_distance, pixel_error, round_trip, ssim, translations_of,
@@ -406,6 +407,4 @@ def while_training(judge, translator, # function learner -> translator (latents,
     return lambda learn: _look(judge, 'now', translator(learn), to, keys, batch)
 
 # %% ../nbs/workshop/compare.ipynb #08ad05b6
-from .basics import moved
-
 __getattr__ = moved(__name__)

@@ -11,6 +11,7 @@ from latent_style.autoencoders import Pixels
 from latent_style.data import generator
 from latent_style.encoding import encode_folder
 from latent_style.learner import Learner, adam, parts_of, turn
+from latent_style.masks import everywhere
 from latent_style.painted import paint_folder
 from latent_style.store import Store, open_store
 from latent_style.pairing import batches as flow_batches
@@ -236,7 +237,7 @@ def test_a_seed_gives_the_same_weights_with_any_codec(world, tmp_path, monkeypat
 @pytest.mark.parametrize('name', METHODS)
 def test_init_refuses_what_would_mean_something_else(world, tmp_path, name):
     train(world, name, tmp_path/'old', n_steps=1)
-    other = dict(pixels=[dict(w_hpf=1., masks=pixels.everywhere)]).get(name, [dict(gain=5.), dict(data='plain')])
+    other = dict(pixels=[dict(w_hpf=1., masks=everywhere)]).get(name, [dict(gain=5.), dict(data='plain')])
     other += dict(stargan=[dict(norm='gn'), dict(residual=True)], otcfm=[dict(shared=False)],
                   cyclegan=[dict(residual=False)]).get(name, [])
     for options in other:

@@ -61,9 +61,11 @@ cyclegan -> compat.cyclegan: generator_from
 cyclegan -> compat.checkpoints: load_legacy=load_checkpoint
 cyclegan -> cyclegan: Translator=CycleTranslator
 stargan -> health: SIGNS vital_signs diagnose Health
-stargan -> stargan_pixels: pixel_networks=networks find_masks PixelBatch ORDERS PIXEL_PRESETS=PRESETS
+stargan -> stargan_pixels: pixel_networks=networks PixelBatch ORDERS PIXEL_PRESETS=PRESETS
 stargan -> stargan_pixels: pixel_batches=batches pixel_d_loss=d_loss pixel_g_loss=g_loss four_updates joint_update
-stargan -> stargan_pixels: everywhere train_pixels=train sample
+stargan -> stargan_pixels: train_pixels=train sample
+stargan -> masks: everywhere find_masks
+stargan_pixels -> masks: everywhere find_masks Masks
 stargan -> pixel_curves: sheet totals save_sheets
 stargan -> grids: grid_latents grid_rows reference_matrix latent_matrix cycle_rows
 stargan -> styled: between mix reference_latents
