@@ -160,6 +160,7 @@ def quietly():
     finally:
         for log,level in zip(logs, before): log.setLevel(level)
 
+# %% ../nbs/workshop/exporting.ipynb #00000013
 def traced(module, # of this page
            given,  # name of an input -> example
            factor):# cells of a picture per cell of a latent
@@ -181,6 +182,7 @@ def to_program(module, given, file, factor=1): # see `traced`
     torch.export.save(traced(module, given, factor), file)
     return Path(file)
 
+# %% ../nbs/workshop/exporting.ipynb #00000014
 def examples(t, names, cells=(8,12)): # translator, inputs, sides in cells
     "Inputs to try a graph with: two pictures"
     c,f,n = t.codec.channels,t.codec.factor,2
@@ -212,7 +214,7 @@ def halved(file,
     onnx.save(model, str(file))
     return Path(file)
 
-# %% ../nbs/workshop/exporting.ipynb #00000018
+# %% ../nbs/workshop/exporting.ipynb #0000001a
 def of_style(t):
     "How a styled generator is called: without the look at the number of styles, which a graph cannot have"
     G = t.nets['G']
@@ -224,23 +226,25 @@ def carries(t):
     hand = ['beside'] if getattr(t, 'noise', 0) else []
     asked = ['latent','strength',*hand]
     if t.method == 'cyclegan': return {f'to_{d}': (Generating(t.nets[d], t.gain, t.noise), asked) for d in t.domains}
+    if getattr(t, 'masks', None): raise ValueError('a run with masks (w_hpf) cannot be exported: they are a function')
     if t.method in ('stargan','pixels'):
-        if getattr(t, 'masks', None): raise ValueError('a run with masks (w_hpf) cannot be exported: they are a function')
         return dict(carry=(Generating(t.nets['G'], t.gain, t.noise, of_style(t)), [*asked,'style']))
     flow = Flowing(t)
     return dict(carry=(flow, ['latent','strength','domain', *(['beside'] if flow.paints else [])]))
 
+# %% ../nbs/workshop/exporting.ipynb #0000001b
 def styles(t):
     "The graphs that make styles"
     if t.method not in ('stargan','pixels'): return {}
-    return dict(style=(Styling(t.nets['F']), ['noise','domain']), style_of=(StyleOf(t.nets['E'], t.gain), ['latent','domain']))
+    of_noise,of_picture = Styling(t.nets['F']),StyleOf(t.nets['E'], t.gain)
+    return dict(style=(of_noise, ['noise','domain']), style_of=(of_picture, ['latent','domain']))
 
 def codecs(t):
     "The graphs of the codec; none for a run on pictures"
     if t.codec.factor == 1: return {}
     return dict(encode=(Encoding(t.codec), ['picture']), decode=(Decoding(t.codec), ['latent']))
 
-# %% ../nbs/workshop/exporting.ipynb #00000019
+# %% ../nbs/workshop/exporting.ipynb #0000001c
 def described(t, parts): # names of the translating graphs
     "What `standalone.Painter` has to know"
     flow,hand = t.method == 'otcfm',None
@@ -252,6 +256,7 @@ def described(t, parts): # names of the translating graphs
                 apart='carry' not in parts, side=t.side, size=t.side if t.tile is None else None,
                 codec=getattr(t.codec, 'id', None))
 
+# %% ../nbs/workshop/exporting.ipynb #0000001d
 KINDS_OF_FILES = ('onnx','torch')
 
 def export_run(run,           # run folder, 'demo:NAME' or a translator
