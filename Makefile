@@ -71,7 +71,7 @@ gpu: $(VENV)/.dev ## the tests that need a GPU, and a table of what a training s
 lab: $(VENV)/.dev ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab nbs
 
-docs: $(VENV)/.dev ## build the documentation site in _docs/ (with Quarto if it is installed)
+docs: $(VENV)/.dev ## build the documentation site in _docs/ and say where it is (with Quarto if that is installed)
 	@$(BIN)/python tools/docs.py
 
 execute: $(VENV)/.dev ## run the notebooks again and store their outputs (NB='nbs/00_data.ipynb' for one)

@@ -36,15 +36,11 @@ def operator(mo):
     elif words == '⏟': told(mo, stretchy='true')
 
 def over(mover):
-    "A line over one letter is a sign, over more it is a rule"
-    base,line = mover
-    if line.text != '―': return
-    line.text = '¯'
-    told(line, stretchy='false')
-    if len(base) < 2: return
-    mover.tag = base.tag
+    "A mean is a rule over what it is of, which the style draws"
+    if mover[1].text not in ('―','¯'): return
+    mover.tag = f'{{{SPACE}}}mrow'
     told(mover, **{'class': 'over'})
-    mover.remove(line)
+    mover.remove(mover[1])
 
 def below(msub):
     "What a minimum runs over stands below it"

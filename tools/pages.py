@@ -1,8 +1,8 @@
 """What the site shows of a notebook, whoever builds it: nbdev's pages, and the code that they are about
 
-nbdev replaces every exported cell by the signatures of what it defines. The code is what a reader of the course came
-for, so it is put back: open in a lesson, folded below a table of its arguments in the workshop. Widgets and progress
-bars, which are nothing without a kernel, are taken out, and pictures get a text for those who cannot see them."""
+nbdev leaves exported cells out. The code is what a reader of the course came for, so it is put back: open in a lesson,
+folded below a table of its arguments in the workshop. Widgets and progress bars, which are nothing without a kernel,
+are taken out, and pictures get a text for those who cannot see them."""
 import ast, io, json, os, re, tokenize
 from pathlib import Path, PurePosixPath
 
@@ -85,11 +85,16 @@ def heading(nodes):
     spans = ''.join(f'<span id="{name}"></span>' for name in others)
     return f"### {', '.join(f'`{node.name}`' for node in nodes)}{spans} {{#{first} .api}}"
 
+def call(node):
+    "A definition as it is called, in one line"
+    f = signature_of(node)
+    return f"{node.name}({', '.join(arg for _,arg in arguments(f)) if f else ''})"
+
 def described(source, node):
     "Heading, first words and arguments of one definition"
     f = signature_of(node)
-    parts = [heading([node]), ast.get_docstring(node) or '', table(source, f) if f else '']
-    return '\n\n'.join(part for part in parts if part)
+    told = (table(source, f) if f else '') or f'```python\n{call(node)}\n```'
+    return '\n\n'.join(filter(None, [heading([node]), ast.get_docstring(node), told]))
 
 def markdown(source): return dict(cell_type='markdown', metadata={}, source=source)
 
@@ -147,7 +152,8 @@ def picture_text(cells, i):
     title = next((found[-1] for found in above if found), 'this page')
     return f'What the code above draws, in the section “{sentence(title)}”'
 
-def has_picture(cell): return any(kind.startswith('image/') for o in cell.get('outputs', []) for kind in o.get('data', {}))
+def has_picture(cell):
+    return any(kind.startswith('image/') for o in cell.get('outputs', []) for kind in o.get('data', {}))
 
 # Links
 
