@@ -61,7 +61,8 @@ defaults; what you say yourself goes before it.
                   f'[The lesson](../{page}) tells what they do.', own_options(module, 'train', method, training),
                   f'### Presets of {NAMES[method]}',
                   grid(['preset', 'what it is', 'sets'], preset_rows(module))]
-    parts += ['## Translating: options of every method {#translate}', option_table(options_of(translating), 'translate')]
+    parts += ['## Translating: options of every method {#translate}']
+    parts += [option_table(options_of(translating), 'translate')]
     for method,module in modules.items():
         parts += [f'## Translating: {NAMES[method]} {{#translate-{method}}}',
                   own_options(module, 'translate', method, translating)]
