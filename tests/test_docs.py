@@ -141,6 +141,11 @@ def test_folds_and_their_cells(site):
         n = sum('#| code-summary: "A solution' in source(cell) for cell in cells(nb))
         assert text(page(site, nb)).count('<summary>A solution') == n, nb.name
 
+def test_imports_are_folded(site):
+    "No page begins with a list of modules"
+    assert sum(article(path).count('<summary>Imports') for path in all_pages(site)) > 20
+    assert pages.imports_only('import a\nfrom b import (c,\n  d)') and not pages.imports_only('import a\nx = 1')
+
 def test_arguments_as_a_table():
     f = 'def f(a, b, # two of them\n      c=1.,  # a number | a bar\n      *, d=None, **kw):\n    "Sum"'
     node, = pages.definitions(f)

@@ -2,7 +2,7 @@
 
 nbdev leaves exported cells out. The code is what a reader of the course came for, so it is put back: open in a lesson,
 folded below a table of its arguments in the workshop. Widgets and progress bars, which are nothing without a kernel,
-are taken out, and pictures get a text for those who cannot see them."""
+are taken out, imports are folded, and pictures get a text for those who cannot see them."""
 import ast, io, json, os, re, tokenize
 from pathlib import Path, PurePosixPath
 
@@ -98,9 +98,11 @@ def described(source, node):
 
 def markdown(source): return dict(cell_type='markdown', metadata={}, source=source)
 
+def with_fold(source, summary): return f'#| code-fold: true\n#| code-summary: "{summary}"\n{source}'
+
 def code(source, folded, summary='Source'):
-    mark = f'#| code-fold: true\n#| code-summary: "{summary}"\n' if folded else ''
-    return dict(cell_type='code', execution_count=None, metadata={}, outputs=[], source=mark+source)
+    source = with_fold(source, summary) if folded else source
+    return dict(cell_type='code', execution_count=None, metadata={}, outputs=[], source=source)
 
 def definition(cell, lesson):
     "The cells that stand for an exported one"
@@ -112,6 +114,10 @@ def definition(cell, lesson):
     if not found: return [shown]
     if lesson: return [markdown(heading(found)), shown]
     return [*(markdown(described(plain, node)) for node in found), shown]
+
+def imports_only(source):
+    body = parsed(without_options(source)).body
+    return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
 
 def is_definition(cell):
     "Does a reader of the page see this exported cell?"
@@ -216,6 +222,7 @@ def tidy(cells, here, links):
         if cell['cell_type'] == 'markdown': cell['source'] = links.relative(cell['source'], here)
         out.append(cell)
         if cell['cell_type'] != 'code': continue
+        if imports_only(cell['source']): cell['source'] = with_fold(cell['source'], 'Imports')
         note = widget_note(cell)
         cell['outputs'] = [o for o in cell['outputs'] if not is_silent(o)]
         if has_picture(cell) and 'fig-alt' not in options(cell['source']):
