@@ -32,7 +32,7 @@ define marked
 @$(BIN)/python -m pytest tests -rs -m $(1) || { test $$? -eq 5 && echo 'No test carries the mark "$(1)".'; }
 endef
 
-.PHONY: help demo test check browser torture gpu lab docs execute readme clean
+.PHONY: help demo test check browser torture gpu lab docs execute readme dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ check: $(VENV)/.dev
 	@echo '== the package as a whole'
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadfile
 
-browser: $(VENV)/.dev ## look at pages and films in a real browser (needs Chromium or Chrome)
+browser: $(VENV)/.dev ## open the site and run the lessons in a real browser (needs Chromium or Chrome)
 	$(call marked,browser)
 
 torture: export TRIAL_TABLE = nbs/assets/torture.txt
@@ -68,7 +68,10 @@ gpu: $(VENV)/.dev ## the tests that need a GPU, and a table of what a training s
 	$(call marked,gpu)
 	@$(BIN)/python bench/step_speed.py --device gpu
 
+# Run All Cells shows what long runs have stored, and starts none
 lab: $(VENV)/.dev ## open the notebooks in JupyterLab
+	@mkdir -p $(VENV)/etc/ipython
+	@echo "c.InteractiveShellApp.extensions = ['latent_style.kept']" > $(VENV)/etc/ipython/ipython_kernel_config.py
 	@$(BIN)/jupyter lab nbs
 
 docs: $(VENV)/.dev ## build the documentation site in _docs/ and say where it is (with Quarto if that is installed)
@@ -80,6 +83,10 @@ execute: $(VENV)/.dev ## run the notebooks again and store their outputs (NB='nb
 
 readme: $(VENV)/.dev ## render nbs/index.ipynb to README.md
 	@$(BIN)/python tools/readme.py
+
+dist: $(VENV)/.dev ## build wheel and source distribution in dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist
 
 clean: ## remove the environment and everything that was built; runs/ and data/ stay
 	rm -rf $(VENV) _docs _proc build dist *.egg-info .pytest_cache .ruff_cache

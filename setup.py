@@ -1,7 +1,7 @@
 "What pip reads: everything about the project stands in settings.ini"
 from configparser import ConfigParser
 from pathlib import Path
-import setuptools
+import re, setuptools
 
 here = Path(__file__).resolve().parent
 config = ConfigParser(delimiters=['='])
@@ -23,6 +23,12 @@ def extras():
     docs = words('docs_requirements')
     return {**each, 'all': together, 'docs': docs, 'dev': together+docs+words('dev_requirements')}
 
+def front_page():
+    "README.md with addresses in place of paths: PyPI shows it without the files beside it"
+    text = (here/'README.md').read_text(encoding='utf-8')
+    pictures = re.sub(r'(!\[[^]]*\]\(|src=")(?!\w+:|#)', rf'\g<1>{cfg["git_url"]}/raw/{cfg["branch"]}/', text)
+    return re.sub(r'(\]\()(?!\w+:|#)', rf'\g<1>{cfg["git_url"]}/blob/{cfg["branch"]}/', pictures)
+
 setuptools.setup(
     name=name,
     version=cfg['version'],
@@ -35,10 +41,10 @@ setuptools.setup(
     classifiers=[f'Programming Language :: Python :: {python}' for python in PYTHONS],
     python_requires='>='+cfg['min_python'],
     packages=setuptools.find_packages(include=[name, f'{name}.*']),
-    include_package_data=True,
+    include_package_data=False,         # `package_data` names what belongs in, beside the modules
     install_requires=words('requirements'),
     extras_require=extras(),
-    long_description=(here/'README.md').read_text(encoding='utf-8'),
+    long_description=front_page(),
     long_description_content_type='text/markdown',
     zip_safe=False,
     package_data={name: ['weights/**/*','runs/**/*']},

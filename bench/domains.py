@@ -18,8 +18,9 @@ import torch
 from latent_style.autoencoders import Latents
 from latent_style.data import show_grid
 from latent_style.encoding import encode_folder
-from latent_style.eval import (SqueezeFeatures, Table, as_pictures, features_of, kid, linear_probe, perceptual_distance,
-                               picture_files, truth_score)
+from latent_style.crowds import kid, linear_probe
+from latent_style.eval import Table, as_pictures, features_of, perceptual_distance, picture_files, truth_score
+from latent_style.features import SqueezeFeatures
 from latent_style.method import load_run, module_of
 
 PROBE = 'style consistency: share that the probe takes for the target'

@@ -8,7 +8,7 @@ for k,v in THREADS.items(): os.environ.setdefault(k, v)
 import argparse, time
 import numpy as np, torch
 from cleanfid.fid import frechet_distance as clean_frechet, kernel_distance as clean_kernel
-from latent_style.eval import frechet_distance, kid
+from latent_style.crowds import frechet_distance, kid
 
 def timed(f, repeat=1):
     "Result, and the least wall and CPU seconds of a call"

@@ -15,7 +15,7 @@ from latent_style.brushwork import texture_of
 from latent_style.data import generator
 from latent_style.eval import Table, as_pictures, round_trip, truth_score
 from latent_style.flows import path_point, solve, time_grid
-from latent_style.losses import cosine
+from latent_style.schedules import cosine
 from latent_style.otcfm import PRESETS, SHAPE, networks
 from latent_style.pairing import buffers
 from latent_style.store import open_store

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
-from latent_style.learner import arithmetic, compile_nets
+from latent_style.devices import arithmetic, compile_nets
 from latent_style.method import build, module_of, options_of
 from latent_style.store import pack_latents
 

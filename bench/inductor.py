@@ -12,7 +12,7 @@ import argparse, time
 from step_speed import METHODS, race
 import torch
 from latent_style.kernels import keep_pages, plain_kernels
-from latent_style.learner import compile_nets
+from latent_style.devices import compile_nets
 
 PRESETS = ['laptop','stargan:laptop','otcfm:laptop']
 

@@ -11,10 +11,11 @@ import argparse, tempfile, time, warnings
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from latent_style import otcfm, pairing, stargan
+from latent_style import company, otcfm, pairing, stargan
 from latent_style.autoencoders import load_codec
 from latent_style.data import generator
-from latent_style.eval import RandomFeatures, Table, frechet_distance, kid
+from latent_style.crowds import frechet_distance, kid
+from latent_style.eval import RandomFeatures, Table
 from latent_style.health import look
 from latent_style.matrix import matrix
 from latent_style.metrics import prdc
@@ -42,7 +43,7 @@ def detail(folder, store): return lambda: [amounts_in(d) for d in store]
 
 def game_plan(folder, store): return lambda: [multidomain_plan(store.sizes, 16, 0, i) for i in range(100)]
 
-def aimed_plan(folder, store): return lambda: [stargan.aimed_plan(store.sizes, 16, 4, 0, i) for i in range(100)]
+def aimed_plan(folder, store): return lambda: [company.aimed_plan(store.sizes, 16, 4, 0, i) for i in range(100)]
 
 def game_batches(folder, store):
     get = stargan.batches(store, 16)

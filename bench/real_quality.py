@@ -16,7 +16,9 @@ from latent_style.autoencoders import Latents
 from latent_style.compare import Judge, same_columns
 from latent_style.data import show_grid
 from latent_style.encoding import encode_folder
-from latent_style.eval import SqueezeFeatures, as_pictures, features_of, nearest_real, picture_files
+from latent_style.crowds import nearest_real
+from latent_style.eval import as_pictures, features_of, picture_files
+from latent_style.features import SqueezeFeatures
 from latent_style.method import module_of
 
 # methods, and the options of `translate` to compare

@@ -19,7 +19,9 @@ from pathlib import Path
 import torch, torch.nn.functional as F
 from latent_style import stargan
 from latent_style.data import show_grid
-from latent_style.eval import (SqueezeFeatures, Table, as_pictures, features_of, linear_probe, round_trip,
+from latent_style.crowds import linear_probe
+from latent_style.features import SqueezeFeatures
+from latent_style.eval import (Table, as_pictures, features_of, round_trip,
                                truth_score)
 from latent_style.method import load_run
 from latent_style.metrics import diversity_of

@@ -24,7 +24,8 @@ import torch
 from latent_style import cyclegan, otcfm, stargan
 from latent_style.callbacks import Recorder
 from latent_style.kernels import computes_bf16, keep_pages, plain_kernels
-from latent_style.learner import EMA, Learner, adam, best_device, find_device
+from latent_style.devices import best_device, find_device
+from latent_style.learner import EMA, Learner, adam
 from latent_style.pairing import batches as flow_batches
 from latent_style.stargan_pixels import ORDERS, PixelBatch, networks as pixel_networks
 

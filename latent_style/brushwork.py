@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from .data import generator
 from .identity import kept
 from .learner import Callback
-from .losses import Texture, domain_quantiles, zero_mean_filters
+from .strokes import Texture, domain_quantiles, zero_mean_filters
 from .translation import fingerprint, hands
 
 # %% ../nbs/workshop/brushwork.ipynb #00000007

@@ -14,8 +14,9 @@ import torch
 
 # %% ../nbs/workshop/compare.ipynb #00000003
 from .blocks import KernelSums, SameScene, left_out
-from .eval import (Table, as_pictures, frechet_distance, jackknife_error, kid, kid_kernel, linear_probe,
-                               perceptual_distance, pixel_error, round_trip, ssim, translations_of, truth_score)
+from .crowds import frechet_distance, jackknife_error, kid, kid_kernel, linear_probe
+from .eval import (Table, as_pictures, perceptual_distance, pixel_error, round_trip, ssim, translations_of,
+                               truth_score)
 from .features import FOLDS, Scenes, as_gallery, codec_key, features_from, in_batches, net_id
 from .saving import checkpoints
 from .texture import crowds, recolour, textures

@@ -19,7 +19,8 @@ from .data import show_grid
 from .gather import sent
 from .store import past_places, unpaired_plan
 from .learner import Callback, adam, parts_of, turn
-from .losses import adversarial, constant_then_linear, l1
+from .losses import adversarial, l1
+from .schedules import constant_then_linear
 from .method import (Method, Translator as BaseTranslator, check_strength, closed, open_data, run_training,
     takes, through, training, translating, translator_of)
 from .models import PatchDiscriminator, ResnetGenerator, frozen

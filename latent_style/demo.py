@@ -18,7 +18,7 @@ from .autoencoders import load_codec
 from .data import show_grid
 from .encoding import encode_folder
 from .eval import as_pictures, truth_table
-from .learner import best_device
+from .devices import best_device
 from .method import load_run, module_of
 from .options import described, given
 from .painted import paint_folder

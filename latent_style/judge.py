@@ -16,11 +16,12 @@ import torch
 # %% ../nbs/workshop/judge.ipynb #00000003
 from .compare import (Judge, checkpoint_curve, compare, distinct_codecs, judge_one, pictures_of,
                                   same_but_seed)
-from .data import domain_folders, generator, save_picture
+from .data import generator, save_picture
+from .folders import domain_folders
 from .eval import Table, picture_files, read_cropped
 from .features import (Gallery, Moments, as_gallery, codec_key, features_from, in_batches, net_from,
                                    without_suffix)
-from .learner import find_device
+from .devices import find_device
 from .processes import team
 from .run import pick_checkpoint
 from .shipped import run_folder

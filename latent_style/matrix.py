@@ -13,7 +13,8 @@ import torch
 from .basics import nearest, note
 from .blocks import SameScene
 from .compare import Judge, cross_probe, same_columns
-from .eval import Table, frechet_distance, kid
+from .crowds import frechet_distance, kid
+from .eval import Table
 from .features import Scenes, as_gallery, features_from, in_batches
 from .grids import evenly
 from .metrics import diversity_of

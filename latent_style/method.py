@@ -29,7 +29,8 @@ from .identity import identity
 from .processes import is_first, with_others
 from .store import open_store, small_crop
 from .translation import Finish, fingerprint, translate_pictures
-from .learner import EMA, Learner, Schedule, arithmetic, compile_nets, find_device
+from .devices import arithmetic, compile_nets, find_device
+from .learner import EMA, Learner, Schedule
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
 from .run import Checkpoint, pick_checkpoint, read_config, run_and_step, run_options
 from .saving import checkpoint_bytes, checkpoints, load_weights

@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['clip_content', 'clip_style', 'clip_direction', 'self_similarity', 'self_similarity_distance', 'cmmd', 'prdc',
-           'artfid', 'diversity_of']
+           'frechet_from_stats', 'artfid', 'diversity_of']
 
 # %% ../nbs/workshop/metrics.ipynb #00000002
 import torch, torch.nn.functional as F
 
 # %% ../nbs/workshop/metrics.ipynb #00000003
+from .basics import moved
 from .blocks import reach, row_blocks
-from .eval import as_features, device_of, unit_taps
+from .crowds import as_features
+from .eval import device_of, unit_taps
 
 # %% ../nbs/workshop/metrics.ipynb #00000009
 def _mean_direction(f): return F.normalize(F.normalize(as_features(f), dim=1).mean(0), dim=0)
@@ -69,6 +71,16 @@ def prdc(real, fake, # features (n,d) and (m,d)
     return dict(precision=mean(balls > 0), recall=mean(torch.cat(recalled)), density=(balls.double().mean()/k).item(),
                 coverage=mean(torch.cat(covered)))
 
+# %% ../nbs/workshop/metrics.ipynb #5eede0b2
+def frechet_from_stats(mu1, cov1, # mean (d,) and covariance (d,d)
+                       mu2, cov2):
+    "Fréchet distance of two Gaussians given by mean and covariance"
+    mu1,cov1,mu2,cov2 = [torch.as_tensor(v).double() for v in (mu1,cov1,mu2,cov2)]
+    e,v = torch.linalg.eigh(cov1)
+    root = v*e.clamp(min=0).sqrt()@v.T
+    cross = torch.linalg.eigvalsh(root@cov2@root).clamp(min=0).sqrt().sum()
+    return max(0., ((mu1-mu2).square().sum() + cov1.trace() + cov2.trace() - 2*cross).item())
+
 # %% ../nbs/workshop/metrics.ipynb #00000015
 def artfid(content, fid): # mean LPIPS of source and translation; FID of translations and real target pictures
     "(1+content)·(1+fid)"
@@ -89,6 +101,4 @@ def diversity_of(groups, # (k,n,3,h,w): k answers to each of n sources
     return torch.stack([spread(groups[:,s]) for s in range(n)])
 
 # %% ../nbs/workshop/metrics.ipynb #b7314d23
-from .basics import moved
-
 __getattr__ = moved(__name__)

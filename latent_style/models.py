@@ -6,7 +6,7 @@
 __all__ = ['n_params', 'ResnetBlock', 'init_normal_', 'ResnetGenerator', 'power_iteration', 'SNConv2d', 'frozen',
            'PatchDiscriminator']
 
-# %% ../nbs/01_models.ipynb #00000002
+# %% ../nbs/01_models.ipynb #340e321d
 import contextlib
 import torch, torch.nn as nn, torch.nn.functional as F
 from .basics import nearest
@@ -18,6 +18,7 @@ def n_params(net): # a module
     return sum(p.numel() for p in net.parameters())
 
 # %% ../nbs/01_models.ipynb #0000000f
+#| code-fold: true
 def _conv_layers(conv, c):
     "One mirror-padded convolution of the block, as a list of layers"
     if conv == 'pointwise': return [nn.Conv2d(c, c, 1, bias=False)]
@@ -38,7 +39,8 @@ class ResnetBlock(nn.Module):
         half,p = len(weights)//2,weights[0].shape[2]//2
         return x + conv_norm(conv_norm(x, weights[:half], p), weights[half:], p, relu=True)
 
-# %% ../nbs/01_models.ipynb #00000015
+# %% ../nbs/01_models.ipynb #0b7e5cbd
+#| code-fold: true
 def init_normal_(net, std=.02):
     "Convolution weights from N(0,`std`²), biases 0"
     for m in net.modules():
@@ -48,7 +50,6 @@ def init_normal_(net, std=.02):
         if hasattr(m, 'iterate'): m.iterate(10)
     return net
 
-# %% ../nbs/01_models.ipynb #00000016
 _kernels = dict(separable=5, dense=7, pointwise=1)
 
 def _check_generator(c_in, c_out, conv, k, residual, act):
@@ -58,6 +59,14 @@ def _check_generator(c_in, c_out, conv, k, residual, act):
         raise ValueError(f'residual=True adds the input, so c_in={c_in} and c_out={c_out} must be equal')
     if k % 2 == 0 or (conv == 'pointwise' and k != 1):
         raise ValueError(f"k={k}: must be odd, and 1 for conv='pointwise'")
+
+def _second_name(net, state, prefix, *_):
+    head = max(int(k.split('.')[1]) for k in net.state_dict() if k.startswith('net.') and k.endswith('.bias'))
+    for part in ('weight','bias'):
+        a,b = f'{prefix}output_conv.{part}',f'{prefix}net.{head}.{part}'
+        if not hasattr(net, 'output_conv'): state.pop(a, None)
+        elif a in state: state.setdefault(b, state[a])
+        elif b in state: state[a] = state[b]
 
 # %% ../nbs/01_models.ipynb #00000017
 class ResnetGenerator(nn.Module):
@@ -110,16 +119,8 @@ class ResnetGenerator(nn.Module):
         h,w,p = *x.shape[2:],max(self.p, 1)
         if min(h, w) <= p: raise ValueError(f'{h}x{w} is too small to mirror a frame of {p}')
 
-# %% ../nbs/01_models.ipynb #00000019
-def _second_name(net, state, prefix, *_):
-    head = max(int(k.split('.')[1]) for k in net.state_dict() if k.startswith('net.') and k.endswith('.bias'))
-    for part in ('weight','bias'):
-        a,b = f'{prefix}output_conv.{part}',f'{prefix}net.{head}.{part}'
-        if not hasattr(net, 'output_conv'): state.pop(a, None)
-        elif a in state: state.setdefault(b, state[a])
-        elif b in state: state[a] = state[b]
-
 # %% ../nbs/01_models.ipynb #5e270012
+#| code-fold: true
 def power_iteration(w,    # (m,n)
                     u,    # (m,)
                     n=1): # how many

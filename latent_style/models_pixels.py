@@ -13,6 +13,7 @@ from .winograd import pays
 from .models_style import AdaptiveNorm, normed_act, of_domain, pick, same, styled_act, zero_
 
 # %% ../nbs/01b_models_pixels.ipynb #674d21bc
+#| code-fold: true
 def box(w): # (o,c,3,3)
     "Sum of the four shifts of a kernel, (o,c,4,4)"
     return sum(F.pad(w, (i,1-i,j,1-j)) for i in (0,1) for j in (0,1))
@@ -109,6 +110,7 @@ def halvings(size,        # side of the picture, a power of two from 32 on
     return n,width or 2**14//size
 
 # %% ../nbs/01b_models_pixels.ipynb #37b43123
+#| code-fold: true
 def _hourglass(c, n, c_max, n_s, skip, smooth):
     "Blocks of the way down, `n` of which halve, and of the way up"
     down,up = [],[]
@@ -182,6 +184,7 @@ class PixelGenerator(nn.Module):
         return out + kept[0] if self.residual else out
 
 # %% ../nbs/01b_models_pixels.ipynb #fd463410
+#| code-fold: true
 def _trunk(size, c_max, width):
     "Layers from a picture to one position, and how many channels that has"
     n,c = halvings(size, width)

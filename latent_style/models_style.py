@@ -7,13 +7,15 @@ __all__ = ['groups_for', 'zero_', 'AdaptiveNorm', 'StyledBlock', 'StyledGenerato
            'StyleEncoder', 'DomainDiscriminator', 'sinusoid', 'TimeEmbedding', 'StyleTable', 'AdaGN', 'style_proj',
            'IsoBlock', 'IsoNext']
 
-# %% ../nbs/01a_models_style.ipynb #00000002
+# %% ../nbs/01a_models_style.ipynb #30315635
 import math
 import torch, torch.nn as nn, torch.nn.functional as F
+from .basics import moved
 from .kernels import GroupNorm, ada_act, conv_same, depthwise, styled_mlp, use_fast
 from .models import SNConv2d
 
 # %% ../nbs/01a_models_style.ipynb #00000006
+#| code-fold: true
 def groups_for(c): # channels
     "32 groups, or the most that divide `c`"
     return math.gcd(32, c)
@@ -39,7 +41,8 @@ class AdaptiveNorm(nn.Module):
         if x.dtype != beta.dtype: return (1+gamma)*self.norm(x)+beta
         return torch.addcmul(beta, 1+gamma, self.norm(x))
 
-# %% ../nbs/01a_models_style.ipynb #0000000b
+# %% ../nbs/01a_models_style.ipynb #1ec92816
+#| code-fold: true
 def _quick(x): return use_fast(x) and x.dtype != torch.bfloat16 and not torch.is_autocast_enabled('cpu')
 
 def _groups(norm): return norm.num_groups if isinstance(norm, nn.GroupNorm) else norm.num_features
@@ -127,14 +130,14 @@ class StyledGenerator(nn.Module):
 def of_domain(x, # one answer per domain (b,n_domains,...)
               y):# (b,) long
     "Row `i` of the answer for domain `y[i]`"
-    return x[torch.arange(len(y), device=y.device), y]
+    return x[torch.arange(y.shape[0], device=y.device), y]
 
 def pick(outs, # one output (b,...) per domain
          y):   # (b,) long
     "Row `i` of the output of domain `y[i]`"
     return of_domain(torch.stack(list(outs), 1), y)
 
-# %% ../nbs/01a_models_style.ipynb #00000015
+# %% ../nbs/01a_models_style.ipynb #38c31a2b
 def _mlp(n, c_in, width):
     "`n` linear layers with their activations"
     return [l for k in range(n) for l in (nn.Linear(width if k else c_in, width), nn.ReLU())]
@@ -195,6 +198,7 @@ def sinusoid(t,        # (b,), in [0,1]
     return torch.cat([a.cos(), a.sin()], 1)
 
 # %% ../nbs/01a_models_style.ipynb #0000001e
+#| code-fold: true
 class TimeEmbedding(nn.Module):
     "A learnt vector for a time"
     def __init__(self, dim=256, scale=1000.):
@@ -302,7 +306,5 @@ class IsoNext(nn.Module):
 
     def forward(self, x, t, y): return self.velocity(x, self.cond(t, y))
 
-# %% ../nbs/01a_models_style.ipynb #2642a3e9
-from .basics import moved
-
+# %% ../nbs/01a_models_style.ipynb #220b6540
 __getattr__ = moved(__name__)

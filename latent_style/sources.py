@@ -17,7 +17,8 @@ from unicodedata import normalize
 
 # %% ../nbs/workshop/sources.ipynb #00000003
 from .basics import note
-from .data import left_out, open_picture, picture_format, picture_suffixes, sort_files, to_tensor
+from .data import open_picture, picture_format, picture_suffixes, to_tensor
+from .folders import left_out, sort_files
 from .reading import on_white, upright
 from .disk import ordinary
 from .latent_files import LATENT_SUFFIXES, check_latent, read_latent

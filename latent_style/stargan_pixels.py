@@ -20,7 +20,8 @@ import torch
 from .basics import nearest
 from .autoencoders import Pixels
 from .brushwork import Textures, cells, judged, noise_of, textures_of_pictures
-from .data import find_pictures, to_pil
+from .data import to_pil
+from .folders import find_pictures
 from .film import film
 from .grids import cycle_rows, joined, latent_matrix, reference_matrix
 from .learner import Made, parts_of, turn

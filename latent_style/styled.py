@@ -19,7 +19,7 @@ from .data import generator, load_picture, show_grid, to_pil
 from .grids import evenly, grid_latents, grid_rows, turns
 from .health import Health
 from .learner import adam
-from .losses import cosine, decay, linear, warmup
+from .schedules import cosine, decay, linear, warmup
 from .method import Method, Translator, check_strength, closed, same_domains, through
 
 # %% ../nbs/workshop/styled.ipynb #00000007

@@ -21,14 +21,14 @@ from .compat import checkpoints as older
 from .compat import configs
 from .compat.pixels import write_original
 from .encoding import encode_folder
-from .learner import find_device
+from .devices import find_device
 from .forecast import foretold
 from .method import METHODS, method_of, module_of, of_another, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .processes import say, together
 from .public import load_run
 from .run import plot_log, read_config, read_log, todays
-from .data import domain_folders
+from .folders import domain_folders
 from .shipped import run_folder
 from .store import SD15, pack_latents
 from .sweep import sweep as run_sweep

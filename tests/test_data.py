@@ -3,7 +3,8 @@ import os, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest, torch
 from latent_style.autoencoders import Latents, Pixels
-from latent_style.data import find_pictures, load_picture, save_picture
+from latent_style.data import load_picture, save_picture
+from latent_style.folders import find_pictures
 from latent_style.encoding import encode_folder
 from latent_style.store import open_store
 

@@ -14,11 +14,13 @@ from latent_style.autoencoders import Latents, Pixels
 from latent_style.callbacks import Recorder
 from latent_style.codec import TinyAE, start_linear
 from latent_style.cyclegan import Pools, Textures
-from latent_style.eval import RandomFeatures, as_features, features_of, perceptual_distance, round_trip
+from latent_style.crowds import as_features
+from latent_style.eval import RandomFeatures, features_of, perceptual_distance, round_trip
 from latent_style.health import Health
 from latent_style.kernels import on_cpu
-from latent_style.learner import EMA, Learner, Schedule, autocast
-from latent_style.losses import Texture, domain_quantiles, zero_mean_filters
+from latent_style.devices import autocast
+from latent_style.learner import EMA, Learner, Schedule
+from latent_style.strokes import Texture, domain_quantiles, zero_mean_filters
 from latent_style.method import module_of, options_of
 from latent_style.pairing import Batch as FlowBatch
 from latent_style.stargan import Batch

@@ -11,7 +11,8 @@ import pytest, torch
 from latent_style.data import load_picture
 from latent_style.encoding import encode_folder
 from latent_style.judge import evaluate
-from latent_style.learner import Callback, arithmetic, best_device, find_device
+from latent_style.devices import arithmetic, best_device, find_device
+from latent_style.learner import Callback
 from latent_style.method import load_run, translate
 from latent_style.models_style import DomainDiscriminator
 from latent_style.painted import paint_folder

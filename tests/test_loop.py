@@ -188,7 +188,7 @@ def test_the_device_asked_for_is_the_device_used(monkeypatch):
     "Call after call in one process, whatever accelerate remembers of the first"
     from accelerate.state import AcceleratorState, PartialState
     assert toy(device='cpu').device.type == 'cpu'
-    monkeypatch.setattr('latent_style.learner.best_device', lambda: torch.device('meta'))
+    monkeypatch.setattr('latent_style.devices.best_device', lambda: torch.device('meta'))
     best = toy()
     assert best.device.type == best.n.N.weight.device.type == 'meta'
     for state in (PartialState, AcceleratorState):

@@ -142,7 +142,7 @@ def test_compiled_networks_train(world, tmp_path, name):
     learn = train(world, name, tmp_path/'run', n_steps=1, batch=2, compile='aot_eager')
     assert learn.i == 1 and all(v.isfinite().all() for v in tensors(learn)[0].values())
 
-def computes(monkeypatch, yes): monkeypatch.setattr('latent_style.learner.computes_bf16', lambda device: yes)
+def computes(monkeypatch, yes): monkeypatch.setattr('latent_style.devices.computes_bf16', lambda device: yes)
 
 @pytest.mark.parametrize('name', METHODS)
 @pytest.mark.parametrize('began', [True, False])

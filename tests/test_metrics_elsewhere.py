@@ -5,7 +5,9 @@ tolerances are theirs."""
 import pytest, torch
 from latent_style.codec import psnr
 from latent_style.data import generator
-from latent_style.eval import frechet_distance, frechet_from_stats, kid, perceptual_distance, ssim
+from latent_style.crowds import frechet_distance, kid
+from latent_style.eval import perceptual_distance, ssim
+from latent_style.metrics import frechet_from_stats
 from latent_style.metrics import prdc
 
 def features(n, dim=16, shift=0., seed=0):

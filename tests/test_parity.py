@@ -14,7 +14,7 @@ import textbook
 from latent_style import cyclegan, otcfm, pairing, stargan, stargan_pixels as pixels
 from latent_style.kernels import plain_kernels
 from latent_style.learner import Learner, adam
-from latent_style.losses import Texture, domain_quantiles, texture as textured, zero_mean_filters
+from latent_style.strokes import Texture, domain_quantiles, texture as textured, zero_mean_filters
 from latent_style.shortage import Done
 from latent_style.models import PatchDiscriminator, ResnetGenerator
 from latent_style.models_pixels import PixelGenerator

@@ -113,9 +113,9 @@ def two(world):
 AUTO = dedent('''
     import os, sys
     from pathlib import Path
-    from latent_style import learner
+    from latent_style import devices, learner
     for able in (0,1):
-        learner.computes_bf16 = lambda device: int(os.environ['RANK']) == able
+        devices.computes_bf16 = lambda device: int(os.environ['RANK']) == able
         learn = learner.Learner({}, {}, None, None, precision='auto', device='cpu', config=dict(precision='auto'))
         Path(f"{sys.argv[1]}/{able}_{os.environ['RANK']}").write_text(f"{learn.precision} {learn.config['precision']}")
 ''')

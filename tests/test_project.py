@@ -123,11 +123,16 @@ def module_of(nb):
     found = (re.search(r'^#\| default_exp ([\w.]+)', ''.join(cell['source']), re.M) for cell in code_cells(nb))
     return next((match[1] for match in found if match), '')
 
-def test_index_lists_the_notebooks():
-    "In the order of the sidebar, each with its module"
-    text = '\n'.join(''.join(cell['source']) for cell in cells(ROOT/'nbs/index.ipynb'))
-    rows = re.findall(r'^\| \[[^]]*\]\(([^)]*)\) \|(?: `latent_style\.([\w.]+)`)? \|', text, re.M)
-    assert [name for name,_ in rows] == sidebar()[1:], 'the tables of nbs/index.ipynb and nbs/sidebar.yml differ'
+def listed(name):
+    "Pages and modules in the tables of a page"
+    text = '\n'.join(''.join(cell['source']) for cell in cells(ROOT/'nbs'/name))
+    rows = re.findall(r'^\| \[[^]]*\]\(([^)]*)\) \|(?: `latent_style\.([\w.]+)`| ) ?\|', text, re.M)
+    return [((Path(name).parent/page).as_posix(), module) for page,module in rows]
+
+def test_tables_list_the_notebooks():
+    "The front page the course, the workshop's its rooms: in the order of the sidebar, each with its module"
+    rows = listed('index.ipynb') + listed('workshop/rooms.ipynb')
+    assert [name for name,_ in rows] == [name for name in sidebar()[1:] if name != 'workshop/rooms.ipynb']
     wrong = {name: module for name,module in rows if module != module_of(ROOT/'nbs'/name)}
     assert not wrong, wrong
 

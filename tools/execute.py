@@ -63,6 +63,7 @@ def execute(path,          # notebook
     client = Client(nb, timeout=timeout, kernel_name='python3', coalesce_streams=True, store_widget_state=widgets,
                     resources={'metadata': {'path': str(path.parent)}})
     client.skip = skip
+    if long: os.environ['LATENT_STYLE_LONG'] = '1'          # the kernel's extension `latent_style.kept` lets them pass
     client.execute()
     if not widgets: forget_widgets(nb, run)
     store(nb, path)

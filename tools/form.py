@@ -2,19 +2,24 @@
 
     python tools/form.py          what breaks a ceiling
     python tools/form.py --table  a line a page: cells, prose, examples, silent ones, first picture, pictures
+    python tools/form.py --tested a line a page: public names, those tested soon; then the names that are not
 
 An example is a code cell that the reader sees and that defines nothing for the package. It is silent if nothing stands
-under it, or no more than a bare number, truth value or shape."""
-import json, re, sys
+under it, or no more than a bare number, truth value or shape. A public function or class is tested soon if one of the
+next three cells uses it and asserts something."""
+import ast, json, re, sys
+import lines
 from project import notebooks, root
 
 SILENT = .2         # share of examples that may be silent, page by page
 FIRST_PICTURE = 8   # a page of the course has a picture by this cell, counted from 0
 LENGTH = 35, 60     # cells of a lesson, advice only
+SOON = 3            # cells after a definition in which its test should stand
 
 OPTION = re.compile(r'^#\|\s*(\S+)', re.M)
 UNSEEN = {'hide', 'hide_input', 'default_exp', 'export', 'exporti', 'exports', 'include:'}
 IMPORT = re.compile(r'(from\s+[\w.]+\s+)?import\b')
+TEST = re.compile('test_|expect_fail')
 BARE = re.compile(r'\s*(torch\.Size\()?[\[(]?[-+\d.,eE\s]*(True|False|None)?[\])]*\s*')
 
 def text(value): return ''.join(value)
@@ -31,8 +36,9 @@ def mixed(cell):
     "Does the cell import and do something else?"
     return any(IMPORT.match(line) for line in code_lines(cell)) and not imports_only(cell)
 
-def is_example(cell):
-    return cell['cell_type'] == 'code' and not options(cell) & UNSEEN and not imports_only(cell)
+def is_seen(cell): return cell['cell_type'] == 'code' and not options(cell) & {'hide', 'hide_input'}
+
+def is_example(cell): return is_seen(cell) and not options(cell) & UNSEEN and not imports_only(cell)
 
 def is_picture(output): return any(kind.startswith('image/') for kind in output.get('data', {}))
 
@@ -50,6 +56,22 @@ def has_picture(cell):
 
 def is_lesson(path): return path.parent == root/'nbs'
 
+def tree_of(cell): return lines.parse(text(cell['source']))[1] or ast.parse('')
+
+def defined(cell):
+    "Public functions and classes that a cell gives to the package"
+    if cell['cell_type'] != 'code' or not lines.EXPORT.search(text(cell['source'])): return []
+    kinds = ast.FunctionDef, ast.ClassDef
+    return [node.name for node in tree_of(cell).body if isinstance(node, kinds) and node.name[0] != '_']
+
+def used_in_test(cell):
+    "Names in a cell that asserts something; none of one that does not"
+    if cell['cell_type'] != 'code' or lines.EXPORT.search(text(cell['source'])): return set()
+    nodes = list(ast.walk(tree_of(cell)))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    asserts = any(isinstance(node, ast.Assert) for node in nodes) or any(map(TEST.match, names))
+    return names | {node.attr for node in nodes if isinstance(node, ast.Attribute)} if asserts else set()
+
 class Page:
     "One notebook, counted"
     def __init__(self, path):
@@ -58,8 +80,14 @@ class Page:
         self.prose = sum(cell['cell_type'] == 'markdown' for cell in self.cells)
         self.examples = [i for i,cell in enumerate(self.cells) if is_example(cell)]
         self.silent = [i for i in self.examples if is_silent(self.cells[i])]
-        self.mixed = [i for i,cell in enumerate(self.cells) if cell['cell_type'] == 'code' and mixed(cell)]
+        self.mixed = [i for i,cell in enumerate(self.cells) if is_seen(cell) and mixed(cell)]
         self.pictures = [i for i,cell in enumerate(self.cells) if has_picture(cell)]
+
+    def tested(self):
+        "Public name -> is it tested soon?"
+        after = [used_in_test(cell) for cell in self.cells]
+        return {name: any(name in used for used in after[i+1:i+1+SOON])
+                for i,cell in enumerate(self.cells) for name in defined(cell)}
 
     def problems(self):
         name = self.path.relative_to(root)
@@ -84,6 +112,19 @@ def table(found):
     silent,examples = (sum(len(getattr(page, name)) for page in found) for name in ('silent', 'examples'))
     print(f'{silent} of {examples} examples are silent: {silent/examples:.0%}')
 
+def tested_table(found):
+    said = {page.path.stem: page.tested() for page in found}
+    said = {page: names for page,names in said.items() if names}
+    print(f'{"page":24}names  soon')
+    for page,names in said.items(): print(f'{page:24}{len(names):5}{sum(names.values()):6}')
+    for page,names in said.items():
+        late = [name for name,soon in names.items() if not soon]
+        if late: print(f'{page}: {" ".join(late)}')
+    every = [soon for names in said.values() for soon in names.values()]
+    print(f'{sum(every)} of {len(every)} public functions and classes are tested within {SOON} cells: '
+          f'{sum(every)/len(every):.0%}')
+
 if __name__ == '__main__':
     if '--table' in sys.argv: table(pages())
+    elif '--tested' in sys.argv: tested_table(pages())
     else: print(*problems(), sep='\n')

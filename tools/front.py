@@ -1,11 +1,12 @@
 """Draw the pictures of the front page from the runs that come along.
 
     python tools/front.py               all
-    python tools/front.py demo flow     some: demo, five, flow"""
+    python tools/front.py demo flow     some: front, demo, five, flow"""
 import sys
 from pathlib import Path
 import torch
-from latent_style.data import show_grid
+from PIL import Image, ImageDraw, ImageFont
+from latent_style.data import show_grid, to_pil
 from latent_style.method import load_run, translate
 from latent_style.painted import paint
 from latent_style.scenes import paint_scenes
@@ -25,7 +26,34 @@ def demo():
     made = torch.stack(translate('demo:impressionist', x, 'impressionist', progress=False))
     rows = [[*v[1:4], *(corner(p) for p in v[1:4])] for v in (x,made,truth)]
     titles = ['']*3 + ['pixel by pixel']*3
-    show_grid(rows, rows=['photo','as impressionist','truth'], titles=titles, size=2.2, save=IMAGES/'demo.png')
+    show_grid(rows, rows=['photo','as impressionist','truth'], titles=titles, size=2.2, save=IMAGES/'demo.jpg')
+
+def font(size):
+    "The typeface that comes with matplotlib"
+    from matplotlib import font_manager
+    return ImageFont.truetype(font_manager.findfont('DejaVu Sans'), size)
+
+def sheet(rows, titles, file, gap=6, head=34):
+    "Pictures (3,256,256) pixel by pixel, in labelled columns, as a JPEG file"
+    high,wide = len(rows)*(256+gap)-gap,len(titles)*(256+gap)-gap
+    page = Image.new('RGB', (wide,head+high), 'white')
+    for j,title in enumerate(titles):
+        ImageDraw.Draw(page).text((j*(256+gap)+128, head/2), title, 'black', font(19), anchor='mm')
+        for i,row in enumerate(rows):
+            page.paste(to_pil(row[j]), (j*(256+gap),head+i*(256+gap)))
+    page.save(file, quality=88, optimize=True)
+
+def twice(x, top, left):
+    "A piece of 128 pixels, each of its pixels as four"
+    return x[:,top:top+128,left:left+128].repeat_interleave(2, 1).repeat_interleave(2, 2)
+
+def front():
+    "Two photographs in four manners, and a piece of the second at twice its size"
+    x = paint(paint_scenes(8, seed=77), 'photo', 256)[[2,4]]
+    runs = [('demo:five', dict(finish='demo:flow'))]*2 + [('demo:anime', {}), ('demo:woodcut', {})]
+    made = [translate(run, x, d, progress=False, **how) for d,(run,how) in zip(MANNERS, runs)]
+    columns = [(*pair, twice(pair[1], 88, 64)) for pair in (x, *made)]
+    sheet(list(zip(*columns)), ('photo', *MANNERS), IMAGES/'front.jpg')
 
 def matrix(run, file, **how):
     "Four scenes, carried to every manner"
@@ -38,4 +66,5 @@ def five(): matrix('demo:five', 'stargan.jpg')
 def flow(): matrix('demo:flow', 'otcfm.jpg', source='photo')
 
 if __name__ == '__main__':
-    for name in sys.argv[1:] or ('demo','five','flow'): dict(demo=demo, five=five, flow=flow)[name]()
+    drawn = dict(front=front, demo=demo, five=five, flow=flow)
+    for name in sys.argv[1:] or drawn: drawn[name]()

@@ -9,7 +9,7 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity
+basics options common disk samples identity kept standalone
 processes
 shipped
 scenes
@@ -22,6 +22,7 @@ winograd
 kernels
 tiles
 data
+folders easel
 autoencoders gather latent_files
 store
 encoding pictures sources
@@ -29,9 +30,10 @@ translation
 models
 models_style
 models_pixels
-losses flows shortage
+losses schedules devices flows shortage
+strokes
 learner pairing
-brushwork
+brushwork company
 saving
 run
 callbacks pixel_curves
@@ -41,9 +43,11 @@ health film repaint
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
-texture reflow blocks
+tables
+texture reflow blocks exporting
 traces
 eval
+crowds
 features metrics
 compare
 matrix

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from .flags import ORIGINAL_FLAGS, original_training
 from .keys import CYCLEGAN_KEYS, FLOW_KEYS, KEYS, STARGAN_KEYS, entries, notes_of
-from ..data import domain_folders
+from ..folders import domain_folders
 from ..run import RENAMED
 from ..store import SD15, open_store, pack_latents
 

@@ -8,7 +8,7 @@ __all__ = ['SCRIPT_FLAGS', 'ORIGINAL_FLAGS', 'renamed', 'original_training', 'or
 # %% ../../nbs/workshop/compat_flags.ipynb #00000002
 import warnings
 from pathlib import Path
-from ..data import domain_folders
+from ..folders import domain_folders
 from ..options import config_file
 
 # %% ../../nbs/workshop/compat_flags.ipynb #00000006

@@ -27,6 +27,7 @@ store -> latent_files: LATENT_SUFFIXES read_latent
 data -> autoencoders: Pixels tiled Latents load_codec
 data -> encoding: encode_folder
 data -> translation: translate_pictures
+data -> folders: SPLITS hidden find_files left_out sort_files find_pictures domain_folders domain_notes picture_domains
 painted -> scenes: RANGES scene_keys rand noise1 noise2 Scenes paint_scenes
 painted -> canvas: CHANNELS Canvas over
 painted -> light: LIGHT shine photo
@@ -48,6 +49,9 @@ run -> saving: load_weights load_state checkpoints step_folder read_best newest_
 learner -> run: best_checkpoint run_options pick_checkpoint Checkpoint
 learner -> basics: nearest
 learner -> method: presets=takes
+learner -> devices: best_device compile_nets
+losses -> schedules: constant_then_linear warmup cosine linear decay
+losses -> strokes: zero_mean_filters answers quantiles wanted wanted_of texture domain_quantiles Texture
 ''')
 
 # %% ../../nbs/workshop/compat_imports.ipynb #16c1cd48
@@ -68,6 +72,7 @@ stargan -> method: load_run
 stargan -> explore: style_choices strip explore
 stargan -> callbacks: Sheets=Curves
 stargan -> film: film
+stargan -> company: aimed_plan painted Crowd Recent
 otcfm -> flows: SOLVERS CALLS COUPLINGS cost_matrix exact sinkhorn sample_plan euler midpoint heun rk4 trajectory
 otcfm -> flows: straightness sample_times paired path_point time_grid solve
 otcfm -> pairing: Batch draw_buffer Ahead KINDS flow_labels batches read_pairs pair_batches
@@ -81,7 +86,10 @@ MOVED |= table('''
 eval -> data: suffixes=picture_suffixes
 eval -> compare: yardstick_names
 eval -> blocks: counted
-eval -> eval: nearest=nearest_real
+eval -> crowds: nearest=nearest_real as_features cov_root frechet_distance kid_kernel leave_one jackknife_error kid
+eval -> crowds: linear_probe reference_rows report_rows nearest_real
+eval -> features: SqueezeFeatures
+eval -> metrics: frechet_from_stats
 eval -> report: image_uri report_html
 metrics -> features: NETS Lpips InceptionFeatures ClipFeatures DinoTokens TapTokens net_from
 compare -> features: Gallery Moments net_id in_batches features_from
