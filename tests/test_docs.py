@@ -121,6 +121,12 @@ def test_no_widget_is_shown_as_text(site):
         answers = re.findall(r'<div class="[^"]*answer[^"]*">.*?</div>', article(path), re.S)
         assert not [a for a in answers if re.search(r'(?:HBox|VBox)\(|\d+%\|', a)], path.relative_to(site)
 
+def test_words_for_a_picture():
+    below = dict(cell_type='markdown', source='With $\\varepsilon$ it *moves* to [there](a.ipynb). Then it stops.')
+    assert pages.picture_text([code('draw()'), below], 0) == 'With ε it moves to there.'
+    own = pages.options('#| fig-alt: "a \\"sign\\""\n#| echo: false')
+    assert own == {'fig-alt': 'a "sign"', 'echo': 'false'}
+
 def code(source, *outputs): return dict(cell_type='code', source=source, outputs=list(outputs), metadata={})
 
 def said(words): return dict(output_type='stream', name='stdout', text=words)

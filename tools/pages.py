@@ -6,13 +6,17 @@ are taken out, imports are folded, and pictures get a text for those who cannot 
 import ast, io, json, os, re, tokenize
 from pathlib import Path, PurePosixPath
 
+from formulas import in_words
+
 OPTION = re.compile(r'^\s*#\|\s*([\w-]+):?[ \t]*(.*)$', re.M)
 BAR = re.compile(r'^\s*[\w ]*:?\s*\d+%\|')
 WIDGET = re.compile(r'^\s*(?:<?\w*(?:Box|Widget|Slider|Dropdown|Text|Button|Output|FloatProgress|IntProgress)\()')
 
 def text(value): return value if isinstance(value, str) else ''.join(value)
 
-def options(source): return {name: value.strip().strip('"\'') for name,value in OPTION.findall(source)}
+def unquoted(value): return json.loads(value) if value[:1] == value[-1:] == '"' else value.strip("'")
+
+def options(source): return {name: unquoted(value.strip()) for name,value in OPTION.findall(source)}
 
 def without_options(source): return OPTION.sub('', source).strip('\n')
 
@@ -147,6 +151,7 @@ def sentence(words):
     "The first sentence of a piece of Markdown, without its marks"
     words = re.sub(r'```.*?```|\$\$.*?\$\$|^#+ .*$|^\|.*$', ' ', words, flags=re.M|re.S)
     words = re.sub(r'!?\[([^\]]*)\]\([^)]*\)', r'\1', words)
+    words = re.sub(r'\$([^$\n]+)\$', lambda match: in_words(match[1]), words)
     words = ' '.join(re.sub(r'[*`>]|<[^>]+>', '', words).split())
     return re.split(r'(?<=[.!?:])\s', words)[0][:240]
 
