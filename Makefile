@@ -74,7 +74,7 @@ lab: $(VENV)/.dev ## open the notebooks in JupyterLab
 	@echo "c.InteractiveShellApp.extensions = ['latent_style.kept']" > $(VENV)/etc/ipython/ipython_kernel_config.py
 	@$(BIN)/jupyter lab nbs
 
-docs: $(VENV)/.dev ## build the documentation site in _docs/ (with Quarto if it is installed)
+docs: $(VENV)/.dev ## build the documentation site in _docs/ and say where it is (with Quarto if that is installed)
 	@$(BIN)/python tools/docs.py
 
 execute: $(VENV)/.dev ## run the notebooks again and store their outputs (NB='nbs/00_data.ipynb' for one)

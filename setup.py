@@ -20,7 +20,8 @@ def extras():
     "Every extra by its own name, `all` of them in one, and what the tests need with them"
     each = {extra: words(f'{extra}_requirements') for extra in EXTRAS}
     together = sorted(set(sum(each.values(), [])))
-    return {**each, 'all': together, 'dev': together+words('dev_requirements')}
+    docs = words('docs_requirements')
+    return {**each, 'all': together, 'docs': docs, 'dev': together+docs+words('dev_requirements')}
 
 def front_page():
     "README.md with addresses in place of paths: PyPI shows it without the files beside it"

@@ -30,10 +30,13 @@ def process():
     from nbdev.quarto import refresh_quarto_yml
     from nbdev.serve import proc_nbs
     refresh_quarto_yml()
-    made,cfg = Path(proc_nbs(n_workers=0, force=True)),get_config()
+    cfg = get_config()
+    # nbdev would run every notebook's imports for the signatures; tools/pages.py reads them in the source
+    cfg.d['skip_procs'] = 'add_show_docs,exec_show_docs'
+    made = Path(proc_nbs(n_workers=0, force=True))
     pages.finish(made, cfg.nbs_path, cfg.doc_host+cfg.doc_baseurl, NbdevLookup())
-    reference.write_pages(made)
     without_empty_sections(made/'sidebar.yml')
+    reference.write_pages(made)
     return made
 
 def docs(dst,        # the site's folder, made anew

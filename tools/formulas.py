@@ -36,15 +36,11 @@ def operator(mo):
     elif words == '⏟': told(mo, stretchy='true')
 
 def over(mover):
-    "A line over one letter is a sign, over more it is a rule"
-    base,line = mover
-    if line.text != '―': return
-    line.text = '¯'
-    told(line, stretchy='false')
-    if len(base) < 2: return
-    mover.tag = base.tag
+    "A mean is a rule over what it is of, which the style draws"
+    if mover[1].text not in ('―','¯'): return
+    mover.tag = f'{{{SPACE}}}mrow'
     told(mover, **{'class': 'over'})
-    mover.remove(line)
+    mover.remove(mover[1])
 
 def below(msub):
     "What a minimum runs over stands below it"
@@ -76,9 +72,14 @@ def with_formulas(tex, display):
     if '\\' in made: raise ValueError(f'no MathML for the formula {tex}')
     return made.replace('<math ', f'<math alttext="{html.escape(tex)}" ', 1)
 
-def on_page_content(content, **kwargs):
+def in_words(tex):
+    "A formula as plain text, for those who cannot see it"
+    return ''.join(ET.fromstring(with_formulas(tex, 'inline')).itertext())
+
+def on_page_content(content, page, **kwargs):
     def new(match):
         kind,tex = match[1],html.unescape(match[3]).strip()
-        made = with_formulas(tex, 'inline' if kind == 'span' else 'block')
+        try: made = with_formulas(tex, 'inline' if kind == 'span' else 'block')
+        except Exception as e: raise ValueError(f'{page.meta.get("notebook", page.url)}: {e}') from e
         return made if kind == 'span' else f'<div class="formula">{made}</div>'
     return FORMULA.sub(new, content)

@@ -1,10 +1,12 @@
 """What the site shows of a notebook, whoever builds it: nbdev's pages, and the code that they are about
 
-nbdev replaces every exported cell by the signatures of what it defines. The code is what a reader of the course came
-for, so it is put back: open in a lesson, folded below a table of its arguments in the workshop. Widgets and progress
-bars, which are nothing without a kernel, are taken out, and pictures get a text for those who cannot see them."""
+nbdev leaves exported cells out. The code is what a reader of the course came for, so it is put back: open in a lesson,
+folded below a table of its arguments in the workshop. Widgets and progress bars, which are nothing without a kernel,
+are taken out, imports are folded, and pictures get a text for those who cannot see them."""
 import ast, io, json, os, re, tokenize
 from pathlib import Path, PurePosixPath
+
+from formulas import in_words
 
 OPTION = re.compile(r'^\s*#\|\s*([\w-]+):?[ \t]*(.*)$', re.M)
 BAR = re.compile(r'^\s*[\w ]*:?\s*\d+%\|')
@@ -12,7 +14,9 @@ WIDGET = re.compile(r'^\s*(?:<?\w*(?:Box|Widget|Slider|Dropdown|Text|Button|Outp
 
 def text(value): return value if isinstance(value, str) else ''.join(value)
 
-def options(source): return {name: value.strip().strip('"\'') for name,value in OPTION.findall(source)}
+def unquoted(value): return json.loads(value) if value[:1] == value[-1:] == '"' else value.strip("'")
+
+def options(source): return {name: unquoted(value.strip()) for name,value in OPTION.findall(source)}
 
 def without_options(source): return OPTION.sub('', source).strip('\n')
 
@@ -85,17 +89,24 @@ def heading(nodes):
     spans = ''.join(f'<span id="{name}"></span>' for name in others)
     return f"### {', '.join(f'`{node.name}`' for node in nodes)}{spans} {{#{first} .api}}"
 
+def call(node):
+    "A definition as it is called, in one line"
+    f = signature_of(node)
+    return f"{node.name}({', '.join(arg for _,arg in arguments(f)) if f else ''})"
+
 def described(source, node):
     "Heading, first words and arguments of one definition"
     f = signature_of(node)
-    parts = [heading([node]), ast.get_docstring(node) or '', table(source, f) if f else '']
-    return '\n\n'.join(part for part in parts if part)
+    told = (table(source, f) if f else '') or f'```python\n{call(node)}\n```'
+    return '\n\n'.join(filter(None, [heading([node]), ast.get_docstring(node), told]))
 
 def markdown(source): return dict(cell_type='markdown', metadata={}, source=source)
 
+def with_fold(source, summary): return f'#| code-fold: true\n#| code-summary: "{summary}"\n{source}'
+
 def code(source, folded, summary='Source'):
-    mark = f'#| code-fold: true\n#| code-summary: "{summary}"\n' if folded else ''
-    return dict(cell_type='code', execution_count=None, metadata={}, outputs=[], source=mark+source)
+    source = with_fold(source, summary) if folded else source
+    return dict(cell_type='code', execution_count=None, metadata={}, outputs=[], source=source)
 
 def definition(cell, lesson):
     "The cells that stand for an exported one"
@@ -107,6 +118,10 @@ def definition(cell, lesson):
     if not found: return [shown]
     if lesson: return [markdown(heading(found)), shown]
     return [*(markdown(described(plain, node)) for node in found), shown]
+
+def imports_only(source):
+    body = parsed(without_options(source)).body
+    return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
 
 def is_definition(cell):
     "Does a reader of the page see this exported cell?"
@@ -136,6 +151,7 @@ def sentence(words):
     "The first sentence of a piece of Markdown, without its marks"
     words = re.sub(r'```.*?```|\$\$.*?\$\$|^#+ .*$|^\|.*$', ' ', words, flags=re.M|re.S)
     words = re.sub(r'!?\[([^\]]*)\]\([^)]*\)', r'\1', words)
+    words = re.sub(r'\$([^$\n]+)\$', lambda match: in_words(match[1]), words)
     words = ' '.join(re.sub(r'[*`>]|<[^>]+>', '', words).split())
     return re.split(r'(?<=[.!?:])\s', words)[0][:240]
 
@@ -147,7 +163,8 @@ def picture_text(cells, i):
     title = next((found[-1] for found in above if found), 'this page')
     return f'What the code above draws, in the section “{sentence(title)}”'
 
-def has_picture(cell): return any(kind.startswith('image/') for o in cell.get('outputs', []) for kind in o.get('data', {}))
+def has_picture(cell):
+    return any(kind.startswith('image/') for o in cell.get('outputs', []) for kind in o.get('data', {}))
 
 # Links
 
@@ -210,6 +227,7 @@ def tidy(cells, here, links):
         if cell['cell_type'] == 'markdown': cell['source'] = links.relative(cell['source'], here)
         out.append(cell)
         if cell['cell_type'] != 'code': continue
+        if imports_only(cell['source']): cell['source'] = with_fold(cell['source'], 'Imports')
         note = widget_note(cell)
         cell['outputs'] = [o for o in cell['outputs'] if not is_silent(o)]
         if has_picture(cell) and 'fig-alt' not in options(cell['source']):

@@ -11,8 +11,6 @@ import yaml
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 import to_markdown
-from formulas import with_formulas
-from reference import llms
 
 SITE = Path(__file__).resolve().parent/'site'
 
@@ -31,23 +29,14 @@ def nav(items, pages):
         if isinstance(item, str): yield pages.get(item, item)
         elif inside := list(nav(item['contents'], pages)): yield {item['section']: inside}
 
-def flat(items):
-    for item in items: yield from [item] if isinstance(item, str) else flat(*item.values())
-
-def facts(docs, page):
-    "Title and promise of a Markdown page"
-    matter = yaml.safe_load((docs/page).read_text(encoding='utf-8').split('---')[1])
-    return matter.get('title', Path(page).stem),matter.get('description', '')
-
 def finish_markdown(docs, pages):
     "Pages that are Markdown from the start: their links, too, lead to Markdown"
     known = pages | {page[:-3]+'.html': page for page in pages.values()}
     for path in (f for f in docs.rglob('*.md') if f.relative_to(docs).as_posix() not in pages.values()):
         here,words = path.relative_to(docs).as_posix(),path.read_text(encoding='utf-8')
-        head,_,body = words[4:].partition('\n---\n')
-        title = yaml.safe_load(head)['title']
+        facts,_,body = words[4:].partition('\n---\n')
         body = to_markdown.outside(lambda part: to_markdown.prose(part, here, known), body)
-        path.write_text(f'---\n{head}\n---\n\n# {title}\n{body}', encoding='utf-8')
+        path.write_text(to_markdown.head(yaml.safe_load(facts))+'\n'+body, encoding='utf-8')
 
 def configuration(docs, dst, website, order):
     "MkDocs's own: what Quarto is told about the site holds here, too"
@@ -93,11 +82,9 @@ def render(src, dst):
         pages = to_markdown.markdown_pages(notebooks_in(src), src, docs)
         finish_markdown(docs, pages)
         shutil.copytree(SITE/'assets', docs/'assets', dirs_exist_ok=True)
+        shutil.copy(src/'llms.txt', docs)
         website,order = website_of(src),list(nav(sidebar(src), pages))
         built(configuration(docs, dst, website, order))
-        titles = {page[:-3]+'.html': facts(docs, page) for page in flat(order)}
-    with_formulas.cache_clear()
-    (dst/'llms.txt').write_text(llms(titles, website['description'], website['site-url'].rstrip('/')), encoding='utf-8')
     return len(list(dst.rglob('*.html')))
 
 def main():

@@ -45,7 +45,8 @@ def page_facts():
     found = {}
     for path in notebooks():
         cells = json.loads(path.read_text(encoding='utf-8'))['cells']
-        module = next((m[1] for m in (re.search(r'^#\| default_exp ([\w.]+)', source(c), re.M) for c in cells) if m), '')
+        exports = (re.search(r'^#\| default_exp ([\w.]+)', source(cell), re.M) for cell in cells)
+        module = next((match[1] for match in exports if match), '')
         title,promise = re.match(r'# (.+)\n+> (.+)', source(cells[0])).groups()
         found[path.relative_to(root/'nbs').as_posix()] = module,title,promise,set(page_anchors(cells))
     return found
@@ -86,8 +87,9 @@ def box(x, y, width, words, page, kind):
 
 def svg(height, about, parts):
     "No blank line may stand in it: Markdown would end it there"
-    return '\n'.join([f'<svg class="structure" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{html.escape(about)}" '
-                      'xmlns="http://www.w3.org/2000/svg">', *parts, '</svg>'])
+    head = (f'<svg class="structure" viewBox="0 0 {WIDTH} {height:.0f}" role="img" xmlns="http://www.w3.org/2000/svg" '
+            f'aria-label="{html.escape(about)}">')
+    return '\n'.join([head, *parts, '</svg>'])
 
 def framed(picture): return f'<div class="wide">\n{picture}\n</div>'
 

@@ -1,6 +1,7 @@
 """Notebooks as MkDocs reads them: Markdown with the code in fences and the pictures in files
 
-The pages are named as Quarto names them ('03_cyclegan.ipynb' is 'cyclegan.html'), and cells look as their options say."""
+The pages are named as Quarto names them ('03_cyclegan.ipynb' is 'cyclegan.html'), and their cells look as their
+options say."""
 import base64, html, os, re, shutil
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -107,14 +108,19 @@ def prose(words, here, pages):
     # A formula of its own stands between blank lines
     return re.sub(r'(?<!\$)\$\$(?!\$)(.+?)\$\$', r'\n\n$$\1$$\n\n', words, flags=re.S)
 
+def head(facts):
+    "Front matter, title and promise"
+    title,promise = facts['title'],facts.get('description')
+    plain = facts | dict(title=title.replace('`', ''))
+    top = f'---\n{yaml.safe_dump(plain, allow_unicode=True, width=1000)}---\n\n# {title}'
+    return top + (f'\n\n<p class="promise" markdown="span">{promise}</p>' if promise else '')
+
 def page(cells, here, pages, dst):
     "A notebook as Markdown; its pictures are written beside it"
     matter,pictures = front_matter(cells),Pictures(dst, pages[here])
     facts = {k: matter[k] for k in ('title', 'description') if matter.get(k)} | dict(notebook=f'nbs/{here}')
     if here == 'index.ipynb': facts['hide'] = ['navigation']       # it is alone in its section
-    head = yaml.safe_dump(facts, allow_unicode=True, width=1000)
-    promise = f"\n\n<p class=\"promise\" markdown=\"span\">{matter['description']}</p>" if matter.get('description') else ''
-    parts = [f"---\n{head}---\n\n# {matter.get('title', PurePosixPath(here).stem)}{promise}"]
+    parts = [head(facts)]
     for cell in cells[1:]:
         if cell['cell_type'] == 'code': parts.append(code(cell, pictures))
         if cell['cell_type'] == 'markdown': parts.append(cell['source'])

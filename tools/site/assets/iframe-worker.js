@@ -11,9 +11,11 @@ if (location.protocol === "file:" && !("IFrameWorker" in window)) {
       document.documentElement.appendChild(this.frame)
       const inside = this.frame.contentWindow, page = inside.document
       inside.postMessage = data => {
-        const event = new MessageEvent("message", { data })
-        if (this.onmessage) this.onmessage(event)
-        this.dispatchEvent(event)
+        setTimeout(() => {
+          const event = new MessageEvent("message", { data })
+          if (this.onmessage) this.onmessage(event)
+          this.dispatchEvent(event)
+        })
       }
       inside.importScripts = (...urls) => urls.reduce((before, src) => before.then(() => new Promise((done, failed) => {
         const script = page.createElement("script")
@@ -30,7 +32,8 @@ if (location.protocol === "file:" && !("IFrameWorker" in window)) {
       }
       page.body.appendChild(script)
     }
-    tell(data) { this.frame.contentWindow.dispatchEvent(new MessageEvent("message", { data })) }
+    // One message, one turn: what the script does with the first is done before the second arrives
+    tell(data) { setTimeout(() => this.frame.contentWindow.dispatchEvent(new MessageEvent("message", { data }))) }
     postMessage(data) { this.waiting ? this.waiting.push(data) : this.tell(data) }
     terminate() { this.frame.remove() }
   }
