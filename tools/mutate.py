@@ -132,8 +132,9 @@ def choose(n, seed, only=()):
     rng,rest,first = random.Random(seed),[],[]
     for path in modules():
         if path.name.startswith('_') or only and name_of_module(path) not in only: continue
-        found = [rng.choice(same) for same in mutants_of(path, rng).values()]
-        rng.shuffle(found)
+        own = random.Random(f'{seed} {path.name}')          # other modules come and go
+        found = [own.choice(same) for same in mutants_of(path, own).values()]
+        own.shuffle(found)
         first += found[:1]
         rest += found[1:]
     rng.shuffle(first)
