@@ -24,6 +24,7 @@ from project import modules, package, root
 SLACK = 3,30       # a page may take this many times as long as without a mutant, and so many seconds more
 MARK = re.compile(r'# %% \S*?(nbs/\S+\.ipynb) #(\S+)')
 GPU = re.compile(r'cuda|mps|triton')                # cannot run where there is no GPU
+LATE = 'more than'
 LOOKS = set('figsize dpi alpha lw linewidth fontsize s labelpad pad rotation stacklevel width ncols loc zorder'.split())
 DRAWN = set('ax axs fig plt print'.split())
 COMPARE = {ast.Lt: ('<', ['<=', '>=']), ast.LtE: ('<=', ['<', '>']), ast.Gt: ('>', ['>=', '<=']),
@@ -57,7 +58,7 @@ def expression_changes(node, line, rng):
     if isinstance(node, ast.BinOp) and type(node.op) in SIGNS and not (is_text(node.left) or is_text(node.right)):
         yield 'sign',between(line, node.left, node.right, *SIGNS[type(node.op)])
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        yield 'sign',(node.col_offset, node.operand.col_offset, '')
+        yield 'sign',(node.col_offset, node.col_offset+1, '')
     if isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
         yield 'constant',(node.col_offset, node.end_col_offset, other_number(node.value, rng))
 
@@ -111,6 +112,8 @@ def cell_at(lines, number):
     start = next((i for i in range(number-1, -1, -1) if MARK.match(lines[i])), None)
     return None if start is None else (*MARK.match(lines[start]).groups(), number-2-start)
 
+def name_of_module(path): return path.relative_to(package).with_suffix('').as_posix().replace('/', '.')
+
 def mutants_of(path, rng):
     "Every mutant of a module: line number -> list"
     text = path.read_text(encoding='utf-8')
@@ -120,18 +123,18 @@ def mutants_of(path, rng):
             line,place = lines[number-1].encode(),cell_at(lines, number)
             changed = (line[:start]+new.encode()+line[end:]).decode()
             if not place or changed == line.decode() or GPU.search(changed): continue
-            name = path.relative_to(package).with_suffix('').as_posix().replace('/', '.')
-            found.setdefault(number, []).append(Mutant(name, number, kind, lines[number-1], changed, *place[:2]))
+            mutant = Mutant(name_of_module(path), number, kind, lines[number-1], changed, *place[:2])
+            found.setdefault(number, []).append(mutant)
     return found
 
 def choose(n, seed, only=()):
     "`n` mutants, no two in one line: one in every module, the others wherever lines are"
     rng,rest,first = random.Random(seed),[],[]
     for path in modules():
-        if path.name.startswith('_'): continue
-        found = [rng.choice(same) for same in mutants_of(path, rng).values()]
-        rng.shuffle(found)
-        if only and not (found and found[0].module in only): continue
+        if path.name.startswith('_') or only and name_of_module(path) not in only: continue
+        own = random.Random(f'{seed} {path.name}')          # other modules come and go
+        found = [own.choice(same) for same in mutants_of(path, own).values()]
+        own.shuffle(found)
         first += found[:1]
         rest += found[1:]
     rng.shuffle(first)
@@ -204,7 +207,7 @@ def outcome(page, names, limit, mutant=None):
         child.start()
         child.join(limit)
         said = tell.read_text(encoding='utf-8') if tell.exists() else f'the process ended: {child.exitcode}'
-        if child.exitcode is None: said = f'more than {limit:.0f} s'
+        if child.exitcode is None: said = f'{LATE} {limit:.0f} s'
         try: os.killpg(child.pid, signal.SIGKILL)          # whatever the page has started, too
         except ProcessLookupError: pass
         child.join()
@@ -272,8 +275,9 @@ def report(mutants, log):
     print('\nSurvivors')
     for m,row in rows:
         if not row['said']: print(described(m))
-    share = f'{caught.total()/len(rows):.0%}' if rows else '-'
-    print(f'\n{caught.total()} of {len(rows)} caught: {share}; {len(mutants)-len(rows)} not run')
+    share,late = f'{caught.total()/len(rows):.0%}' if rows else '-',sum(row['said'].startswith(LATE) for _,row in rows)
+    print(f'\n{caught.total()} of {len(rows)} caught, {late} of them by the clock: {share}; '
+          f'{len(mutants)-len(rows)} not run')
 
 def by_page(mutants):
     pages = {}
