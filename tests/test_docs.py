@@ -52,6 +52,18 @@ def test_page(site, nb):
     assert 'Traceback (most recent call last)' not in article(path)
     assert nb.relative_to(ROOT).as_posix() in text(path), 'no link to the notebook'
 
+def plain(markdown):
+    "The words of some Markdown, without its marks, tables, pictures, formulas and code"
+    markdown = re.sub(r'```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|!\[.*?\]\(.*?\)|^\|.*$', ' ', markdown, flags=re.S|re.M)
+    return re.findall(r'[a-z]{3,}', re.sub(r'\]\([^)]*\)', ' ', markdown).lower())
+
+@pytest.mark.parametrize('nb', NBS, ids=lambda f: f.stem)
+def test_prose_is_shown(site, nb):
+    "From the opening below the promise to the last cell"
+    prose = [source(cell) for cell in cells(nb) if cell['cell_type'] == 'markdown']
+    missing = set(plain(' '.join(prose))) - set(re.findall(r'[a-z]{3,}', words(page(site, nb)).lower()))
+    assert len(missing) <= 2, missing
+
 @pytest.mark.parametrize('nb', NBS, ids=lambda f: f.stem)
 def test_definitions_are_shown(site, nb):
     "What a page exports can be read on it, and linked to"

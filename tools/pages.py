@@ -1,8 +1,9 @@
 """What the site shows of a notebook, whoever builds it: nbdev's pages, and the code that they are about
 
 nbdev leaves exported cells out. The code is what a reader of the course came for, so it is put back: open in a lesson,
-folded below a table of its arguments in the workshop. Widgets and progress bars, which are nothing without a kernel,
-are taken out, imports are folded, and pictures get a text for those who cannot see them."""
+folded below a table of its arguments in the workshop. So is what stands below the promise in a page's first cell.
+Widgets and progress bars, which are nothing without a kernel, are taken out, imports are folded, and pictures get a
+text for those who cannot see them."""
 import ast, io, json, os, re, tokenize
 from pathlib import Path, PurePosixPath
 
@@ -206,11 +207,16 @@ def page_anchors(cells):
     "The definitions that a page shows, as they can be linked to"
     for cell in filter(is_definition, cells): yield from anchors_of(definitions(without_options(text(cell['source']))))
 
+def opening(cell):
+    "What a page's first cell says below title and promise"
+    return re.sub(r'\A# .+\n(?:\s*>.*\n?)*', '', text(cell['source'])).strip()
+
 def shown(source_cells, processed, lesson, links):
-    "The cells of a page: those that nbdev shows, and definitions where it has taken them out"
+    "The cells of a page: those that nbdev shows, and what it has taken out"
     kept = {cell.get('id'): cell for cell in processed[2:]}
-    out = processed[:1]
-    for cell in source_cells:
+    out,first = processed[:1],opening(source_cells[0])
+    if first: out.append(markdown(links.linked(first)))
+    for cell in source_cells[1:]:
         if is_definition(cell):
             made = definition(cell, lesson)
             for c in made:
