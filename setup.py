@@ -47,7 +47,7 @@ setuptools.setup(
     long_description=front_page(),
     long_description_content_type='text/markdown',
     zip_safe=False,
-    package_data={name: ['weights/**/*','runs/**/*']},
+    package_data={name: ['weights/**/*','runs/**/*','web/*']},
     entry_points={
         'console_scripts': words('console_scripts'),
         'nbdev': [f'{name}={name}._modidx:d'],

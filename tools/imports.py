@@ -45,6 +45,7 @@ explore
 cyclegan stargan stargan_pixels otcfm
 tables
 texture reflow blocks exporting
+browser
 traces
 eval
 crowds
