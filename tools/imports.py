@@ -31,7 +31,7 @@ models_style
 models_pixels
 losses flows shortage
 learner pairing
-brushwork
+brushwork crowd
 saving
 run
 callbacks pixel_curves
