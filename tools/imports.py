@@ -33,7 +33,7 @@ models_pixels
 losses schedules devices flows shortage
 strokes
 learner pairing
-brushwork company masks
+brushwork company fakes masks
 saving
 run
 callbacks pixel_curves
