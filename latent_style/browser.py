@@ -80,6 +80,7 @@ def graphs_of(t, name, folder, hide): # translator, name on the page, folder of 
                 hidden=[d for d in t.domains if d not in offered])
     return told,both,own
 
+# %% ../nbs/workshop/browser.ipynb #0000000b
 PAGE = Path(__file__).parent/'web' if '__file__' in globals() else Path('../../latent_style/web')
 
 def export_web(runs,         # run folders or names of runs in the package, one or several
