@@ -11,7 +11,6 @@ import base64, hashlib, io, json, os, shutil, tarfile, urllib.request
 from pathlib import Path
 
 # %% ../nbs/workshop/browser.ipynb #00000003
-from .basics import note
 from .data import save_picture
 from .disk import write_json
 from .exporting import carries, codecs, described, examples, halved, styles, to_onnx
@@ -106,6 +105,4 @@ def export_web(runs,         # run folders or names of runs in the package, one 
     bytes = dict(first=sum(sizes[name] for name in RUNTIME)+first, more=more)
     card_bytes = sum(sizes.get(name, 0) for name in ON_CARD) or None
     write_json(out/'graphs/manifest.json', dict(runs=told, bytes=bytes, gpu=card_bytes, sample='sample.png'))
-    note(f'{out}: a page of {len(runs)} runs, first load {bytes["first"]/1e6:.1f} MB. '
-         f'Look at it: python -m http.server --directory {out}')
     return sorted(f for f in out.rglob('*') if f.is_file())

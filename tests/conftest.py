@@ -43,7 +43,7 @@ def site(root, tmp_path_factory):
     for name in ('settings.ini','_quarto.yml'): shutil.copy(root/name, project)
     built = shutil.ignore_patterns('.*', '__pycache__', '_proc', '_docs')
     for name in ('nbs','latent_style'): shutil.copytree(root/name, project/name, symlinks=True, ignore=built)
-    words = [sys.executable, root/'tools/docs.py', '--mkdocs', '--project', project]
+    words = [sys.executable, root/'tools/docs.py', '--mkdocs', '--no-painting', '--project', project]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return project/'_docs'

@@ -1,12 +1,13 @@
 """Build the documentation site in _docs/
 
 With Quarto on the PATH the site is Quarto's, without it that of tools/render.py, which needs packages from PyPI alone.
-Both show the same pages. Neither downloads anything, and README.md is left to tools/readme.py."""
+Both show the same pages; README.md is left to tools/readme.py. Nothing is downloaded but onnxruntime-web, once, for the
+page that paints in the browser (tools/try_it.py)."""
 import argparse, gc, os, shutil, subprocess
 from pathlib import Path
 
 import yaml
-import pages, reference
+import pages, reference, try_it
 
 root = Path(__file__).resolve().parent.parent
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
@@ -40,7 +41,8 @@ def process():
     return made
 
 def docs(dst,        # the site's folder, made anew
-         quarto=None # Quarto's program; None for MkDocs
+         quarto=None, # Quarto's program; None for MkDocs
+         painting=True, # with the page that paints in the browser
         ):
     "Build the site of the project in the current folder; which program made it, and how many pages"
     src,dst = process(),Path(dst)
@@ -51,15 +53,18 @@ def docs(dst,        # the site's folder, made anew
     else:
         from render import render
         render(src, dst)
+    if painting: try_it.build(dst/'try')
+    else: try_it.leave_out(dst/'try', 'it was asked to be left out')
     return 'Quarto' if quarto else 'MkDocs',len(list(dst.rglob('*.html')))
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--mkdocs', action='store_true', help='do not use Quarto, even if it is there')
+    p.add_argument('--no-painting', action='store_true', help='leave out the page that paints in the browser')
     p.add_argument('--project', default=root, type=Path, help='folder with settings.ini')
     a = p.parse_args()
     os.chdir(a.project)
-    who,n = docs(Path('_docs').resolve(), None if a.mkdocs else shutil.which('quarto'))
+    who,n = docs(Path('_docs').resolve(), None if a.mkdocs else shutil.which('quarto'), not a.no_painting)
     print(f'{n} pages in _docs/, made by {who}: open _docs/index.html')
     gc.freeze()     # the shell of every notebook collects garbage when Python ends, and would look at all there is
 
