@@ -7,11 +7,12 @@
     clean    nbdev_clean would leave the notebooks as they are
     lines    lines, functions and rooms are small enough (tools/lines.py)
     imports  no import leads upwards (tools/imports.py)
+    form     examples show something, lessons begin with a picture (tools/form.py)
     ruff     no names that do not exist, and the like (the rules are in pyproject.toml)"""
 import shutil, subprocess, sys, tempfile
 from contextlib import contextmanager
 from pathlib import Path
-import imports, lines
+import form, imports, lines
 from project import modules, notebooks, package, root
 
 BY_HAND = '__init__.py', '__main__.py'
@@ -78,6 +79,7 @@ CHECKS = {
     'clean': clean_problems,
     'lines': lines.problems,
     'imports': imports.problems,
+    'form': form.problems,
     'ruff': ruff_problems,
 }
 
