@@ -18,7 +18,6 @@ SOON = 3            # cells after a definition in which its test should stand
 
 OPTION = re.compile(r'^#\|\s*(\S+)', re.M)
 UNSEEN = {'hide', 'hide_input', 'default_exp', 'export', 'exporti', 'exports', 'include:'}
-IMPORT = re.compile(r'(from\s+[\w.]+\s+)?import\b')
 TEST = re.compile('test_|expect_fail')
 BARE = re.compile(r'\s*(torch\.Size\()?[\[(]?[-+\d.,eE\s]*(True|False|None)?[\])]*\s*')
 
@@ -26,15 +25,18 @@ def text(value): return ''.join(value)
 
 def options(cell): return set(OPTION.findall(text(cell['source'])))
 
-def code_lines(cell): return [line for line in text(cell['source']).splitlines() if line.strip() and line[0] != '#']
+def statements(cell):
+    "What the cell consists of; None for what is not plain Python, such as a magic command"
+    try: return ast.parse(text(cell['source'])).body
+    except SyntaxError: return None
 
-def is_import(line): return bool(IMPORT.match(line)) or line[0] in ' )'
+def imports_of(cell): return [isinstance(node, (ast.Import, ast.ImportFrom)) for node in statements(cell) or []]
 
-def imports_only(cell): return all(map(is_import, code_lines(cell)))
+def imports_only(cell): return bool(imports_of(cell)) and all(imports_of(cell))
 
 def mixed(cell):
     "Does the cell import and do something else?"
-    return any(IMPORT.match(line) for line in code_lines(cell)) and not imports_only(cell)
+    return any(imports_of(cell)) and not imports_only(cell)
 
 def is_seen(cell): return cell['cell_type'] == 'code' and not options(cell) & {'hide', 'hide_input'}
 
