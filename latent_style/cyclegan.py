@@ -333,4 +333,5 @@ def translate(run,             # run folder, or a translator
 # %% ../nbs/03_cyclegan.ipynb #24875610
 from .basics import moved
 
+# %% ../nbs/03_cyclegan.ipynb #c0moved1
 __getattr__ = moved(__name__)

@@ -55,7 +55,7 @@ def test_the_front_page_has_addresses(dist):
     told = wheel.read(next(name for name in wheel.namelist() if name.endswith('METADATA'))).decode()
     links = re.findall(r'(?:\]\(|src=")([^)"#\s]+)', told)
     assert links and not [link for link in links if not re.match(r'\w+:', link)]
-    assert f"{settings()['git_url']}/raw/main/nbs/images/demo.png" in links
+    assert f"{settings()['git_url']}/raw/main/nbs/images/front.jpg" in links
 
 @pytest.fixture(scope='module')
 def fresh(dist, tmp_path_factory):
