@@ -168,8 +168,9 @@ def apply(mutant, copy):
     page = json.loads((copy/mutant.page).read_text(encoding='utf-8'))
     cell = next(cell for cell in page['cells'] if cell.get('id') == mutant.cell)
     source = ''.join(cell['source']).splitlines(keepends=True)
-    above = next(i for i,line in enumerate(source) if line.strip() and not line.startswith('#|'))
-    replace_line(source, above+inside, mutant.old, mutant.new)
+    kept = [i for i,line in enumerate(source) if not line.startswith('#| export')]      # those that the module has
+    first = next(k for k,i in enumerate(kept) if source[i].strip())
+    replace_line(source, kept[first+inside], mutant.old, mutant.new)
     cell['source'] = source
     (copy/mutant.page).write_text(json.dumps(page), encoding='utf-8')
 
