@@ -66,16 +66,14 @@ def test_pytorch_is_new_enough(target):
     assert set(pinned['EXTRAS'].split(',')) <= {key.split('_')[0] for key in cfg if key.endswith('_requirements')}
     assert pinned == arguments(stages()[TARGETS[0]][1]), 'the two images hold different versions'
 
-def sent(top=ROOT):
+def sent():
     "Files of the project that Docker would see, as .dockerignore tells"
     rules = [line for line in (ROOT/'.dockerignore').read_text().splitlines() if line and line[0] != '#']
     assert rules[0] == '*', 'nothing, and then what is named'
-    kept = [rule[1:] for rule in rules if rule[0] == '!']
+    kept = [ROOT/rule[1:] for rule in rules if rule[0] == '!']
     left = [rule.removeprefix('**/') for rule in rules[1:] if rule[0] != '!']
-    def ignored(file):
-        return any(fnmatch.fnmatch(part, rule) for part in file.relative_to(top).parts for rule in left)
-    there = (f for name in kept for f in [top/name, *(top/name).rglob('*')])
-    return [f for f in there if f.is_file() and not ignored(f)]
+    files = [f for top in kept for f in [top, *top.rglob('*')] if f.is_file()]
+    return [f for f in files if not any(fnmatch.fnmatch(part, rule) for part in f.parts for rule in left)]
 
 def test_what_is_copied_is_sent():
     files = {f.relative_to(ROOT).as_posix() for f in sent()}
