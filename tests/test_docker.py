@@ -73,11 +73,12 @@ def sent():
     kept = [ROOT/rule[1:] for rule in rules if rule[0] == '!']
     left = [rule.removeprefix('**/') for rule in rules[1:] if rule[0] != '!']
     files = [f for top in kept for f in [top, *top.rglob('*')] if f.is_file()]
-    return [f for f in files if not any(fnmatch.fnmatch(part, rule) for part in f.parts for rule in left)]
+    return [f for f in files if not any(fnmatch.filter(f.parts, rule) for rule in left)]
 
 def test_what_is_copied_is_sent():
     files = {f.relative_to(ROOT).as_posix() for f in sent()}
-    copied = [source.rstrip('/') for word,rest in stages()['wheel'][1] if word == 'COPY' for source in rest.split()[:-1]]
+    lines = [rest.split() for word,rest in stages()['wheel'][1] if word == 'COPY']
+    copied = [source.rstrip('/') for *given,_ in lines for source in given]
     for source in copied: assert source in files or any(f.startswith(source+'/') for f in files), source
     assert not [f for f in files if f.split('/')[0] not in copied], 'more is sent than is used'
 
