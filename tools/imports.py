@@ -57,7 +57,7 @@ judge
 share
 compat legacy
 public
-verbs demo
+verbs demo app
 cli
 __main__'''.strip().splitlines()]
 
