@@ -298,7 +298,9 @@ def load_codec(spec,      # a codec, its `spec()`, an id such as 'pixels-64', 't
     if wanted.startswith('pixels-'): return Pixels(_side(wanted), device=kwargs.get('device', 'cpu'))
     where,sub = (path,None) if path else (spec.get('path'),spec.get('subfolder') or None)
     if not isinstance(where, (str,Path)) or not isinstance(sub, (str,type(None))): where = None
-    if not where: raise ValueError(f'codec {wanted or None}: it is not known where it lies, give path=')
+    if not where:
+        raise ValueError(f'codec {wanted or None}: it is not known where it lies, give path= of load_codec, or codec= '
+                         'of train, translate and open_store (--codec): its folder, or its name on the hub')
     try: codec = Latents(where, subfolder=sub, **kwargs)
     except ValueError as e:
         raise ValueError(f'codec {wanted or where}: {e} If its folder has moved, say where it is now: '

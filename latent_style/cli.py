@@ -38,6 +38,8 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('evaluate-styles', 'verbs:evaluate_styles', 'measure several answers to each source (StarGAN v2)', True),
     ('evaluate-checkpoints', 'verbs:evaluate_checkpoints', 'measure every checkpoint that runs have kept', True),
     ('precompute', 'judge:precompute', 'keep the features of folders of real pictures', False, ('folders',)),
+    ('app', 'app:app', 'a page in the browser to try runs on: before and after', False, ('runs',)),
+    ('share', 'share:share', 'write a run for other people, with a card; put it on the Hugging Face hub'),
     ('export', 'verbs:export', 'write a pixel run as a checkpoint of the original StarGAN v2'),
 ]}
 

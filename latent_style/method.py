@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'LENGTHS', 'FREE', 'PAINTING', 'resolved', 'of_another', 'check_names', 'takes', 'as_it_was', 'run_so_far',
-           'options_of', 'Method', 'open_data', 'module_of', 'defaults_of', 'with_defaults', 'opened_run', 'method_of',
-           'check_run', 'watchers', 'build', 'run_training', 'codec_name', 'same_codec', 'start_from', 'same_domains',
-           'Translator', 'check_strength', 'load_run', 'translator_of', 'finisher', 'through', 'translate', 'closed']
+           'options_of', 'Method', 'open_data', 'module_of', 'defaults_of', 'as_preset', 'with_defaults', 'opened_run',
+           'method_of', 'check_run', 'watchers', 'build', 'run_training', 'codec_name', 'same_codec', 'start_from',
+           'same_domains', 'Translator', 'check_strength', 'load_run', 'translator_of', 'finisher', 'through',
+           'translate', 'closed']
 
 # %% ../nbs/workshop/method.ipynb #00000002
 import importlib, inspect, math, warnings
@@ -25,6 +26,7 @@ from .basics import nearest, note
 from .autoencoders import load_codec
 from .common import training, translating  # noqa: F401
 from .disk import locked, room_for
+from .hub import with_prefix
 from .identity import identity
 from .processes import is_first, with_others
 from .store import open_store, small_crop
@@ -34,6 +36,7 @@ from .learner import EMA, Learner, Schedule
 from .callbacks import Curves, Evaluate, MaxTime, Progress, Recorder, Samples, Trackers
 from .run import Checkpoint, pick_checkpoint, read_config, run_and_step, run_options
 from .saving import checkpoint_bytes, checkpoints, load_weights
+from .sharing import Sharing
 
 # %% ../nbs/workshop/method.ipynb #00000009
 METHODS = dict(cyclegan='latent_style.cyclegan', stargan='latent_style.stargan', pixels='latent_style.stargan_pixels',
@@ -184,6 +187,11 @@ def defaults_of(name):
     if name not in METHODS: return {}
     return {k: p.default for k,p in inspect.signature(module_of(name).train).parameters.items()}
 
+def as_preset(o): # of a run
+    "The options that decide about its weights as its preset has them"
+    usual,apart = module_of(o.method).PRESETS.get(o.preset, {}),{*FREE, 'domains'}
+    return {k: v for k,v in (defaults_of(o.method) | usual).items() if k not in apart}
+
 def with_defaults(o):
     "Options of a run, and today's defaults for options that it is too old to know"
     return SimpleNamespace(**defaults_of(o.method) | vars(o))
@@ -319,13 +327,17 @@ def same_domains(new, old):
     return {i: old.index(d) for i,d in enumerate(new) if d in old}
 
 # %% ../nbs/workshop/method.ipynb #00000018
-class Translator:
+class Translator(Sharing):
     "Networks of a trained run, their codec and the names of its domains; a method says how they are called"
     method,title = '',''
     side,tile,multiple = None,96,None     # of references; of pieces of large pictures; sides are padded to multiples
     def __init__(self, nets, codec, domains, gain=1., config=None):
         self.nets = {k: net.eval().requires_grad_(False) for k,net in nets.items()}
         self.codec,self.domains,self.gain,self.config = codec,[str(d) for d in domains],gain,config or {}
+    @classmethod
+    def from_pretrained(cls, name, **options): # folder, or a name such as 'someone/woodcuts'; those of `load_run`
+        "The translator that `save_pretrained` or `push_to_hub` wrote; an error if it is of another method"
+        return load_run(with_prefix(name), method=cls.method or None, **options)
     def __repr__(self): return f"Translator({self.title}; {', '.join(self.domains)}; {self.codec})"
     def to(self, device):
         for net in self.nets.values(): net.to(device)
@@ -365,8 +377,10 @@ def load_run(path,            # run folder, or the learner itself
     codec = load_codec(codec or o.codec)
     nets = m.networks(o, codec.channels)
     names = {k: f'{k}_ema' if ema and o.ema else k for k in m.averaged}
-    load_weights(pick_checkpoint(path, step)/'weights.safetensors', {names[k]: nets[k] for k in names})
-    return m.translator(nets, codec, o, **own).to(find_device(device))
+    chosen = pick_checkpoint(path, step)
+    load_weights(chosen/'weights.safetensors', {names[k]: nets[k] for k in names})
+    t = m.translator(nets, codec, o, **own).to(find_device(device))
+    return t.came_from(path, chosen, {f'{k}_ema' if o.ema else k: nets[k] for k in names}, as_preset(o))
 
 def translator_of(run,     # run folder, learner, or a translator
                   o,       # options of translating

@@ -9,8 +9,9 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity kept standalone
-processes
+basics options common disk samples identity kept standalone tables
+cards
+processes hub
 shipped
 scenes
 canvas
@@ -36,14 +37,13 @@ learner pairing
 brushwork company fakes masks
 saving
 run
-callbacks pixel_curves
+callbacks pixel_curves sharing
 method
 grids
 health film repaint
 styled
 explore
 cyclegan stargan stargan_pixels otcfm
-tables
 texture reflow blocks exporting
 browser
 traces
@@ -55,9 +55,10 @@ matrix
 report sweep
 inspection forecast
 judge
+share
 compat legacy
 public
-verbs demo
+verbs demo app
 cli
 __main__'''.strip().splitlines()]
 

@@ -14,7 +14,7 @@ WIDTH,BODY,CELL,ROOM,LIFE = 120,25,40,450,5
 # Names of one or two letters that may live longer than LIFE lines: those of the mathematics, shapes, indices, modules.
 # `o` are the options of a run, `m` is a method, `f` a function or a file.
 SHORT = set('''x y z s a b t u v n w h c k i j o m f x0 x1 xt z1 z2 y0 y1 t0 t1 dt dx dy lr id ds G F E D V N C H W
-               A B D_A D_B np nn fs ax im up to cb _'''.split())
+               A B D_A D_B np nn gr fs ax im up to cb _'''.split())
 EXPORT = re.compile(r'^\s*#\|\s*export', re.M)
 COMPREHENSIONS = ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
 EFFECTS = ast.ListComp, ast.SetComp, ast.DictComp, ast.BoolOp, ast.IfExp
