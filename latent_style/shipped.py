@@ -9,7 +9,8 @@ __all__ = ['SHIPPED', 'SAID', 'shipped_runs', 'run_folder', 'shrunk']
 from pathlib import Path
 
 # %% ../nbs/workshop/shipped.ipynb #00000003
-from safetensors.torch import load_file, save_file
+import numpy as np
+from safetensors.numpy import load_file, save_file
 
 # %% ../nbs/workshop/shipped.ipynb #00000004
 from .basics import nearest
@@ -40,7 +41,8 @@ def shrunk(config,    # of a run, see `read_config`
           ):
     "A copy of a run that can only translate: its averages in half precision; returns its bytes"
     step,folder = int(checkpoint.name[5:]),Path(folder)
-    kept = {k: v.half() for k,v in load_file(checkpoint/'weights.safetensors').items() if k.split('.')[0] in names}
+    found = load_file(checkpoint/'weights.safetensors')
+    kept = {k: v.astype(np.float16) for k,v in found.items() if k.split('.')[0] in names}
     if not kept: raise ValueError(f'{checkpoint}: no weights of {", ".join(names)}')
     place = folder/'ckpt'/checkpoint.name
     place.mkdir(parents=True)

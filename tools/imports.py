@@ -9,14 +9,16 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity kept standalone
+basics options common disk samples identity kept standalone reading
+picture_files
+results
 processes
 shipped
 scenes
 canvas
 landscape light
 brushes prints invented
-painted codec reading
+painted codec
 codec_training
 winograd
 kernels
