@@ -47,6 +47,7 @@ explore
 cyclegan stargan stargan_pixels otcfm
 tables
 texture reflow blocks exporting
+skeletons
 traces
 eval
 crowds
