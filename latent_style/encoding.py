@@ -19,7 +19,8 @@ from tqdm.auto import tqdm
 
 # %% ../nbs/workshop/encoding.ipynb #00000003
 from .autoencoders import load_codec
-from .data import fit, generator, open_picture, to_tensor
+from .data import fit, generator, to_tensor
+from .picture_files import open_picture
 from .folders import picture_domains
 from .disk import locked, read_json, replace_file, write_json
 from .processes import team

@@ -5,14 +5,16 @@
 # %% auto #0
 __all__ = ['KINDS_OF_FILES', 'Encoding', 'Decoding', 'Generating', 'midpoints', 'quarter', 'detail_of', 'Flowing', 'Styling',
            'StyleOf', 'Whole', 'free_sides', 'quietly', 'traced', 'to_onnx', 'to_program', 'examples', 'halved',
-           'of_style', 'carries', 'styles', 'codecs', 'described', 'export_run', 'alone', 'wholly']
+           'of_style', 'carries', 'styles', 'codecs', 'described', 'named', 'origin', 'export_run', 'alone', 'wholly']
 
 # %% ../nbs/workshop/exporting.ipynb #00000002
 import contextlib, logging, re, warnings
 from pathlib import Path
 
 # %% ../nbs/workshop/exporting.ipynb #00000003
+import numpy as np
 import torch
+from safetensors.numpy import load_file
 from torch import nn
 
 # %% ../nbs/workshop/exporting.ipynb #00000004
@@ -20,11 +22,12 @@ from . import standalone
 from .autoencoders import decode_raw, encode_raw, standardise, unstandardise
 from .basics import optional
 from .brushwork import strokes
-from .disk import write_json
+from .disk import file_hash, write_json
 from .method import load_run
 from .otcfm import BOLD, amounts_of, back_for
 from .pairing import KINDS, flow_labels
 from .repaint import beneath, low, share_of
+from .run import pick_checkpoint
 from .shipped import run_folder
 
 # %% ../nbs/workshop/exporting.ipynb #00000008
@@ -256,6 +259,22 @@ def described(t, parts): # names of the translating graphs
                 apart='carry' not in parts, side=t.side, size=t.side if t.tile is None else None,
                 codec=getattr(t.codec, 'id', None))
 
+# %% ../nbs/workshop/exporting.ipynb #b0000e02
+def named(tensors, # name -> array
+          x):      # array
+    "The name of a tensor that holds the same, `None` if there is none"
+    same = (k for k,v in tensors.items() if v.shape == x.shape and np.array_equal(v.astype(np.float32), x))
+    return next(same, None)
+
+def origin(t, run): # translator; its run folder
+    "Which checkpoint it is of, and where in that everything is: network -> name there -> name in the file"
+    checkpoint = pick_checkpoint(run)
+    file = checkpoint/'weights.safetensors'
+    tensors = load_file(file)
+    state = {k: {p: named(tensors, v.cpu().numpy()) for p,v in net.state_dict().items()} for k,net in t.nets.items()}
+    if any(None in names.values() for names in state.values()): state = None
+    return dict(gain=t.gain, step=int(checkpoint.name[5:]), sha256=file_hash(file), state=state)
+
 # %% ../nbs/workshop/exporting.ipynb #0000001d
 KINDS_OF_FILES = ('onnx','torch')
 
@@ -278,7 +297,7 @@ def export_run(run,           # run folder, 'demo:NAME' or a translator
         else:
             file = to_onnx(module, given, out/f'{name}.onnx', t.codec.factor)
             if half: halved(file, {name for name,_ in module.named_parameters()})
-    write_json(out/'config.json', described(t, main))
+    write_json(out/'config.json', described(t, main) | ({} if t is run else origin(t, run)))
     if to == 'onnx': (out/'translate.py').write_text(alone(Path(standalone.__file__)), encoding='utf-8')
     return sorted(out.iterdir())
 

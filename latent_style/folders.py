@@ -13,7 +13,7 @@ from pathlib import Path
 
 # %% ../nbs/workshop/folders.ipynb #00000003
 from .basics import note
-from .data import picture_suffixes
+from .picture_files import picture_suffixes
 
 # %% ../nbs/workshop/folders.ipynb #00000007
 def hidden(name): # of a file or folder

@@ -19,7 +19,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 # %% ../nbs/workshop/inspection.ipynb #00000004
-from .data import fit, picture_suffixes, show_grid, to_rgb, to_tensor
+from .data import fit, show_grid, to_tensor
+from .picture_files import picture_suffixes, to_rgb
 from .folders import find_files
 from .disk import ordinary
 from .eval import Table

@@ -16,7 +16,7 @@ import torch
 # %% ../nbs/05_otcfm.ipynb #00000004
 from .basics import moved
 from .data import generator, save_picture, show_grid
-from .sources import is_file_name
+from .results import is_file_name
 from .translation import hands
 from .flows import path_point, solve, time_grid
 from .grids import evenly

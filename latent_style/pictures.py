@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 from .basics import note
-from .data import generator, open_picture
+from .data import generator
+from .picture_files import open_picture
 from .folders import picture_domains
 from .disk import ordinary
 from .store import rank_rows

@@ -74,7 +74,7 @@ class Sharing:
         tensors = tensors_of(nets)
         if half: tensors = {k: v.half() if v.is_floating_point() else v for k,v in tensors.items()}
         config = public_config(self.config, codec)
-        small_run(config, step, tensors, folder)
+        small_run(config, step, {k: v.numpy() for k,v in tensors.items()}, folder)
         samples,curves = (copied(pairs, folder) for pairs in pictures_of(run))
         called = f'{PREFIX}{name}' if name else str(folder)
         text = model_card(config, called, step=step, usual=usual, pictures=[*copied(pictures, folder), *samples],

@@ -9,7 +9,8 @@ __all__ = ['SHIPPED', 'SAID', 'shipped_runs', 'run_folder', 'small_run', 'shrunk
 from pathlib import Path
 
 # %% ../nbs/workshop/shipped.ipynb #00000003
-from safetensors.torch import load_file, save_file
+import numpy as np
+from safetensors.numpy import load_file, save_file
 
 # %% ../nbs/workshop/shipped.ipynb #00000004
 from .basics import nearest
@@ -36,7 +37,7 @@ SAID = set('data path init trackers best evaluate latents pictures cbs'.split())
 
 def small_run(config,  # of a run, see `read_config`
               step,    # of the checkpoint
-              tensors, # weights of the networks that translate, under `NAME.tensor`
+              tensors, # weights of the networks that translate, under `NAME.tensor`, as arrays
               folder,  # for the copy
               **notes):# more to remember in config.json
     "A run folder that can only translate"
@@ -55,7 +56,8 @@ def shrunk(config,    # of a run, see `read_config`
            command='',# that made the run
           ):
     "A copy of a run that can only translate: its averages in half precision; returns its bytes"
-    kept = {k: v.half() for k,v in load_file(checkpoint/'weights.safetensors').items() if k.split('.')[0] in names}
+    found = load_file(checkpoint/'weights.safetensors')
+    kept = {k: v.astype(np.float16) for k,v in found.items() if k.split('.')[0] in names}
     if not kept: raise ValueError(f'{checkpoint}: no weights of {", ".join(names)}')
     small_run(config, int(checkpoint.name[5:]), kept, folder, made_by=command)
     return sum(p.stat().st_size for p in Path(folder).rglob('*') if p.is_file())

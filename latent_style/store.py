@@ -21,7 +21,8 @@ from tqdm.auto import tqdm
 # %% ../nbs/workshop/store.ipynb #00000003
 from .autoencoders import SHORT, load_codec, standardise
 from .basics import nearest
-from .data import generator, picture_suffixes
+from .data import generator
+from .picture_files import picture_suffixes
 from .folders import find_files
 from .disk import file_hash, locked, ordinary, read_json, replace_file, write_json
 from .latent_files import LATENT_SUFFIXES, read_latent

@@ -257,7 +257,7 @@ def test_a_checkpoint_file_translates(photos, tmp_path):
 
 def test_pictures_of_telephones(tmp_path, monkeypatch):
     "Once pillow-heif is installed, its suffixes are known; here a stand-in for it"
-    from latent_style.data import picture_suffixes
+    from latent_style.picture_files import picture_suffixes
     (tmp_path/'pillow_heif.py').write_text("def register_heif_opener():\n    from PIL import Image\n"
                                            "    Image.register_extension('PNG', '.heic')\n")
     monkeypatch.syspath_prepend(tmp_path)

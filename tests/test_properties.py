@@ -13,7 +13,7 @@ from latent_style.options import Option, as_yaml, config_file, from_file, given 
 from latent_style.pictures import picture_plan
 from latent_style.run import check_config, read_config
 from latent_style.samples import Records
-from latent_style.sources import result_names
+from latent_style.results import result_names
 from latent_style.store import Entry, SD15, multidomain_plan, open_store, unpaired_plan, write_domain
 
 always_the_same = settings(derandomize=True, deadline=None, max_examples=40, database=None,

@@ -9,15 +9,16 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity kept standalone tables
-cards
+basics options common disk samples identity kept standalone tables reading
+cards picture_files
+results
 processes hub
 shipped
 scenes
 canvas
 landscape light
 brushes prints invented
-painted codec reading
+painted codec
 codec_training
 winograd
 kernels
@@ -45,7 +46,7 @@ styled
 explore
 cyclegan stargan stargan_pixels otcfm
 texture reflow blocks exporting
-browser
+browser skeletons
 traces
 eval
 crowds

@@ -34,6 +34,9 @@ painted -> light: LIGHT shine photo
 painted -> prints: INKS BLACK anime woodcut
 painted -> landscape: sun_place gbuffer
 painted -> brushes: strokes impressionist swirl
+data -> picture_files: picture_suffixes picture_format QUALITY SEE_THROUGH
+sources -> results: result_names is_file_name result_files
+translation -> results: Record
 ''')
 
 # %% ../../nbs/workshop/compat_imports.ipynb #ba4a519e
@@ -85,7 +88,7 @@ otcfm -> method: load_run
 
 # %% ../../nbs/workshop/compat_imports.ipynb #f69a7552
 MOVED |= table('''
-eval -> data: suffixes=picture_suffixes
+eval -> picture_files: suffixes=picture_suffixes
 eval -> compare: yardstick_names
 eval -> blocks: counted
 eval -> crowds: nearest=nearest_real as_features cov_root frechet_distance kid_kernel leave_one jackknife_error kid
