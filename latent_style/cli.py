@@ -39,6 +39,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('evaluate-checkpoints', 'verbs:evaluate_checkpoints', 'measure every checkpoint that runs have kept', True),
     ('precompute', 'judge:precompute', 'keep the features of folders of real pictures', False, ('folders',)),
     ('export', 'verbs:export', 'write a pixel run as a checkpoint of the original StarGAN v2'),
+    ('fetch', 'fetch:fetch', 'bring the published weights of a network that judges'),
 ]}
 
 # %% ../nbs/workshop/cli.ipynb #203a45ba

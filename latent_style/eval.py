@@ -228,12 +228,13 @@ def _caffe(x):
 def _weights(folder, name):
     path = Path(folder)/f'{name}.safetensors'
     if path.exists(): return load_file(path)
-    raise FileNotFoundError(f'{path} not found: the folder must hold squeezenet_features.safetensors '
-                            'and lpips_squeeze_lin.safetensors')
+    raise FileNotFoundError(f'{path} not found: the folder must hold squeezenet_features.safetensors and '
+                            'lpips_squeeze_lin.safetensors; `latent_style fetch squeeze` brings them')
 
 class SqueezeFeatures(nn.Module):
     "SqueezeNet 1.1 of a local folder: pooled features (n,512), and seven taps with heads for `perceptual_distance`"
     cuts = (1,4,7,9,10,11,12)  # layers after which a tap is taken
+    scaled = staticmethod(_caffe)
     def __init__(self, folder):
         super().__init__()
         models = optional('torchvision.models', 'eval')
@@ -244,7 +245,7 @@ class SqueezeFeatures(nn.Module):
     @property
     def heads(self): return [getattr(self, f'head{k}') for k in range(7)]
     def taps(self, x):
-        x,out = _caffe(x),[]
+        x,out = self.scaled(x),[]
         for i,layer in enumerate(self.net):
             x = layer(x)
             if i in self.cuts: out.append(x)

@@ -51,6 +51,7 @@ report sweep
 inspection forecast
 judge
 compat legacy
+fetch
 public
 verbs demo
 cli
