@@ -5,7 +5,8 @@
     python bench/domains.py --data DATA --domains photo monet --weights WEIGHTS --run RUN      # real: measure
 
 WORLD holds pictures/{train,test}/<manner>, the test split with one scene per name in every manner; DATA holds
-<domain>/{train,test}; WEIGHTS holds autoencoders and squeezenet_lpips. Every test picture is translated in the style of
+<domain>/{train,test}; WEIGHTS holds autoencoders and squeezenet_lpips
+(`latent_style fetch squeeze --out WEIGHTS/squeezenet_lpips`). Every test picture is translated in the style of
 one training picture of the target.
 """
 import os
@@ -20,7 +21,7 @@ from latent_style.data import show_grid
 from latent_style.encoding import encode_folder
 from latent_style.crowds import kid, linear_probe
 from latent_style.eval import Table, as_pictures, features_of, perceptual_distance, picture_files, truth_score
-from latent_style.features import SqueezeFeatures
+from latent_style.features import squeeze_from
 from latent_style.method import load_run, module_of
 
 PROBE = 'style consistency: share that the probe takes for the target'
@@ -156,7 +157,7 @@ def main():
         o.run = o.out/'run'
         with torch.enable_grad(): times |= train(o, codec)
     t,start = load_run(o.run, device='cpu'),time.perf_counter()
-    net = SqueezeFeatures(o.weights/'squeezenet_lpips')
+    net = squeeze_from(o.weights/'squeezenet_lpips')
     data = Data(o, codec, t, net)
     share = probe_of(o, data)
     tables = tables_of(o, data, share, net)

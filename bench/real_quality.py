@@ -4,7 +4,8 @@
     python bench/real_quality.py --data DATA --weights WEIGHTS --minutes 20           # train, translate, measure
     python bench/real_quality.py --data DATA --weights WEIGHTS --run RUN              # measure a run that exists
 
-DATA/<domain>/{train,test}/ holds pictures; WEIGHTS/<codec>/ an autoencoder, WEIGHTS/squeezenet_lpips/ the judge's net.
+DATA/<domain>/{train,test}/ holds pictures; WEIGHTS/<codec>/ an autoencoder, WEIGHTS/squeezenet_lpips/ the judge's net
+(`latent_style fetch squeeze --out WEIGHTS/squeezenet_lpips` brings it).
 """
 import os
 THREADS = dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='2')
@@ -18,7 +19,7 @@ from latent_style.data import show_grid
 from latent_style.encoding import encode_folder
 from latent_style.crowds import nearest_real
 from latent_style.eval import as_pictures, features_of, picture_files
-from latent_style.features import SqueezeFeatures
+from latent_style.features import squeeze_from
 from latent_style.method import module_of
 
 # methods, and the options of `translate` to compare
@@ -109,7 +110,7 @@ def main():
     o,start,times = options(),time.perf_counter(),{}
     torch.set_num_threads(o.threads)
     o.out.mkdir(parents=True, exist_ok=True)
-    codec,net = Latents(str(o.weights/o.codec)),SqueezeFeatures(o.weights/'squeezenet_lpips')
+    codec,net = Latents(str(o.weights/o.codec)),squeeze_from(o.weights/'squeezenet_lpips')
     parts = ((o.src,'test'),(o.trg,'test'),(o.trg,'train'))
     source,target,real = [as_pictures(split(o, *p), o.size) for p in parts]
     translated,measured = translations(o, codec, source, times),time.perf_counter()

@@ -7,8 +7,8 @@
 
 WORLD holds the pictures in train/ and test/ and their latents in latents/, see `paint_folder`, `encode_folder`. RUN is
 the folder of the run, which goes on where it stopped; what was measured is kept beside it, as RUN.json and two sheets,
-RUN.png and RUN-styles.png. SqueezeNet, for the distances, is read from the folder --squeeze; without it they are left
-out."""
+RUN.png and RUN-styles.png. SqueezeNet, for the distances, is read from the folder --squeeze (`latent_style fetch
+squeeze` brings it); without it they are left out."""
 import argparse, ast, json, os, time
 for name,value in dict(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='0', OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1').items():
     os.environ.setdefault(name, value)
@@ -20,9 +20,9 @@ import torch, torch.nn.functional as F
 from latent_style import stargan
 from latent_style.data import show_grid
 from latent_style.crowds import linear_probe
-from latent_style.features import SqueezeFeatures
 from latent_style.eval import (Table, as_pictures, features_of, round_trip,
                                truth_score)
+from latent_style.features import squeeze_from
 from latent_style.method import load_run
 from latent_style.metrics import diversity_of
 from latent_style.run import read_log
@@ -104,7 +104,7 @@ def pictures(folder, n):
 
 def spread(o, t, z):
     "How different ten styles of each domain are, whole and in means of 8x8 pixels, and how many keep to the domain"
-    net = SqueezeFeatures(o.squeeze).to(t.device)
+    net = squeeze_from(o.squeeze).to(t.device)
     judge,rows,sheets = probe_of(o.world, t.domains, net),[],{}
     for k,d in enumerate(t.domains):
         made = ten_styles(t, z, d)

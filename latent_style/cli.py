@@ -41,6 +41,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('app', 'app:app', 'a page in the browser to try runs on: before and after', False, ('runs',)),
     ('share', 'share:share', 'write a run for other people, with a card; put it on the Hugging Face hub'),
     ('export', 'verbs:export', 'write a pixel run as a checkpoint of the original StarGAN v2'),
+    ('fetch', 'fetch:fetch', 'bring the published weights of a network that judges'),
 ]}
 
 # %% ../nbs/workshop/cli.ipynb #203a45ba

@@ -81,7 +81,7 @@ def _nets(device, features, **others):
     "The nets that were asked for: names, made on the device, or callables"
     if features == 'random':
         warnings.warn('random features: rows of one table can be compared, the scale means nothing. '
-                      '--features squeeze:FOLDER, inception or clip say more')
+                      '--features squeeze:FOLDER (`latent_style fetch squeeze` brings it), inception or clip say more')
     def net(v): return net_from(v).to(device) if isinstance(v, (str,Path)) else v
     return {k: net(v) for k,v in dict(features=features, **others).items()}
 

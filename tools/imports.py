@@ -58,6 +58,7 @@ inspection forecast
 judge
 share
 compat legacy
+
 public
 verbs demo app
 cli
