@@ -58,7 +58,7 @@ inspection forecast
 judge
 share
 compat legacy
-
+fetch
 public
 verbs demo app
 cli
