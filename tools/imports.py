@@ -11,7 +11,7 @@ from project import modules, package
 FLOORS = [floor.split() for floor in '''
 basics options common disk samples identity kept standalone reading
 picture_files
-results
+results finishing_touches
 processes
 shipped
 scenes
@@ -60,6 +60,8 @@ judge
 compat legacy
 public
 verbs demo
+quick
+pipes
 cli
 __main__'''.strip().splitlines()]
 
