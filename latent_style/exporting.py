@@ -273,7 +273,8 @@ def origin(t, run): # translator; its run folder
     tensors = load_file(file)
     state = {k: {p: named(tensors, v.cpu().numpy()) for p,v in net.state_dict().items()} for k,net in t.nets.items()}
     if any(None in names.values() for names in state.values()): state = None
-    return dict(gain=t.gain, step=int(checkpoint.name[5:]), sha256=file_hash(file), state=state)
+    own = [*t.identity()[1:]]                 # what decides about translations besides the networks
+    return dict(step=int(checkpoint.name[5:]), sha256=file_hash(file), identity=own, state=state)
 
 # %% ../nbs/workshop/exporting.ipynb #0000001d
 KINDS_OF_FILES = ('onnx','torch')

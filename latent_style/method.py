@@ -30,6 +30,7 @@ from .hub import with_prefix
 from .identity import identity
 from .processes import is_first, with_others
 from .store import open_store, small_crop
+from .finishing_touches import Touches
 from .translation import Finish, fingerprint, translate_pictures
 from .devices import arithmetic, compile_nets, find_device
 from .learner import EMA, Learner, Schedule
@@ -428,8 +429,8 @@ def through(t,         # translator
         o |= dict.fromkeys(('finish', *PAINTING))
         return through(t, last.after(carry), pictures, o, to, last.beside(beside), **asked, finish=last.identity())
     size,tile = o['size'] or (t.side if t.tile is None else None),t.tile if o['tile'] is None else o['tile']
-    how = {k: o[k] for k in ('out','format','batch','lazy','progress')}
-    how |= dict(made_by=o['out'] and _made_by(t, o, to, asked), to=t.domains[t.index(to)])
+    how = {k: o[k] for k in ('out','format','batch','lazy','progress','watch')}
+    how |= dict(touch=Touches(o['keep_colours'], o['mask']), made_by=o['out'] and _made_by(t, o, to, asked), to=t.domains[t.index(to)])
     whole = t.tile is None or not tile
     return translate_pictures(carry, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
                               beside=beside, **how)

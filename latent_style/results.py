@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Source', 'RECORD', 'lengthened', 'result_names', 'is_file_name', 'result_files', 'pieces', 'hashed', 'Record',
-           'unfinished']
+           'unfinished', 'summary', 'as_line']
 
 # %% ../nbs/workshop/results.ipynb #b0000003
 import hashlib, json, os
@@ -175,3 +175,17 @@ def unfinished(items, files, out, made_by, to):
     if there: note(f'{out}: {len(there)} of {len(items)} are there already, made from the same in the same way')
     if replaced: note(f'{out}: {replaced} results of earlier calls, of other pictures or of another way, are replaced')
     return todo,there,record
+
+# %% ../nbs/workshop/results.ipynb #c0000031
+def summary(files, # of the results
+            out):  # what was asked for: a folder, or a file
+    "Where the results are, for people"
+    return str(out) if files == [Path(out)] else f'{len(files)} pictures in {out}'
+
+def as_line(source,  # file of the picture, or a name
+            file,    # of its result
+            seconds, # that it took; `None`: it was there already
+            **more): # whatever else is known
+    "A result as a line of JSON"
+    row = dict(source=str(source), file=str(file), seconds=seconds and round(seconds, 3), new=seconds is not None)
+    return json.dumps(row | more, ensure_ascii=False)

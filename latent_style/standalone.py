@@ -83,7 +83,7 @@ class Painter:
 
     def latent(self, x): return self.run('encode', picture=x[None]) if self.config['factor'] > 1 else x[None]
 
-    def __call__(self, x, to=None, strength=1., seed=0, reference=None):
+    def __call__(self, x, to=None, strength=1., seed=0, reference=None, style=None):
         "The picture in the manner of the domain called `to`, by default the last one"
         if to not in (None, *self.domains): raise ValueError(f"this run knows {', '.join(self.domains)}, not {to!r}")
         c,i = self.config,self.domains.index(to or self.domains[-1])
@@ -91,7 +91,7 @@ class Painter:
         z = self.latent(padded(x, c['multiple']))
         asked = dict(latent=z, strength=np.array(strength, np.float32))
         if c['hand']: asked['beside'] = beside(seed, name, c['hand'], *z.shape[2:])
-        if c['style']: asked['style'] = self.style(i, seed, reference)
+        if c['style']: asked['style'] = self.style(i, seed, reference) if style is None else style
         if c['labelled']: asked['domain'] = np.array([i])
         y = self.run(f'to_{self.domains[i]}' if c['apart'] else 'carry', **asked)
         if c['factor'] > 1: y = self.run('decode', latent=y)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EXTRA', 'LENGTHS', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'names', 'encode', 'pack',
            'method_first', 'train_options', 'method_of_file', 'every_option', 'presets_of', 'plain', 'train', 'sweep',
-           'method_of_run', 'translate_of', 'reference_files', 'translate_options', 'translate', 'plot', 'opened',
-           'asked', 'judging', 'evaluate_checkpoints', 'sample', 'generate', 'export']
+           'method_of_run', 'translate_of', 'reference_files', 'translate_options', 'told', 'translate', 'plot',
+           'opened', 'asked', 'judging', 'evaluate_checkpoints', 'sample', 'generate', 'export']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
 import argparse, inspect
@@ -27,6 +27,7 @@ from .method import METHODS, method_of, module_of, of_another, options_of, takes
 from .options import Option, as_yaml, config_file, described, from_file, given, value
 from .processes import say, together
 from .public import load_run
+from .results import as_line, summary
 from .run import plot_log, read_config, read_log, todays
 from .folders import domain_folders
 from .shipped import run_folder
@@ -228,7 +229,15 @@ def translate_options(run): # `None`: those of every method
     functions = [translate_of(run)] if run else [module_of(name).translate for name in METHODS]
     out = {k: option for f in functions for k,option in described(f, without=('lazy',)).items()}
     out['pictures'] = Option(None, str, 'picture files, folders of pictures, files of latents', True)
-    return out | dict(out=out['out']._replace(default='translated'))
+    lines = Option(False, bool, 'a line of JSON for each result, and nothing else', False)
+    return out | dict(out=out['out']._replace(default='translated'), json=lines)
+
+def told(run, o): # options of translating
+    "A function that prints a line of JSON for a result"
+    domains = read_config(run).get('domains') if _is_run(run) else None
+    more = dict(run=str(run), domain=o.get('to') or domains and domains[-1], seed=o.get('seed', 0),
+                strength=o.get('strength', 1.), by='torch')
+    return lambda source, file, seconds: print(as_line(source, file, seconds, **more), flush=True)
 
 # %% ../nbs/workshop/verbs.ipynb #00000019
 def translate(words): # of the command line
@@ -241,9 +250,10 @@ def translate(words): # of the command line
     elsewhere = partial(of_another, verb='translate', method=method_of_run(run)) if run else None
     o = given(words, options, 'translate', inspect.getdoc(translate), many=('pictures',), elsewhere=elsewhere)
     if 'reference' in o: o['reference'] = reference_files(o['reference'])
-    out,pictures = o.pop('out', 'translated'),o.pop('pictures')
+    out,pictures,lines = o.pop('out', 'translated'),o.pop('pictures'),o.pop('json', False)
+    if lines: o['watch'] = told(run, o)
     with together(o.get('device')): files = translate_of(run)(o.pop('run'), pictures, out=out, **o)
-    say(out if files == [Path(out)] else f'{len(files)} pictures in {out}')
+    if not lines: say(summary(files, out))
 
 # %% ../nbs/workshop/verbs.ipynb #0000001c
 def plot(run,          # run folder

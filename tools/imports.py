@@ -11,7 +11,7 @@ from project import modules, package
 FLOORS = [floor.split() for floor in '''
 basics options common disk samples identity kept standalone tables reading
 cards picture_files
-results
+results finishing_touches
 processes hub
 shipped
 scenes
@@ -61,6 +61,8 @@ compat legacy
 fetch
 public
 verbs demo app
+quick
+pipes
 cli
 __main__'''.strip().splitlines()]
 
