@@ -84,6 +84,8 @@ def _sent(flag):
     return get
 
 # %% ../nbs/02a_learner.ipynb #00000012
+#| code-fold: true
+#| code-summary: "The class: what it is given, and where it computes"
 class Learner:
     "Nets and optimizers by name, a `step` that uses them, and callbacks that watch"
     def __init__(self,
@@ -162,6 +164,23 @@ def measure(self:Learner,
     self.metrics |= numbers
     self.row_due = True
 
+# %% ../nbs/02a_learner.ipynb #5f0c0de5
+#| code-fold: true
+#| code-summary: "Steps of an optimizer"
+def _reserve(opt):
+    "Let a fused optimizer take its memory, in a step that is skipped: if that fails, no network has moved yet"
+    if not opt.defaults.get('fused') or len(opt.state) == sum(len(g['params']) for g in opt.param_groups): return
+    opt.found_inf = torch.ones((), device=opt.param_groups[0]['params'][0].device)
+    opt.step()                          # it begins to remember, and is told to skip
+
+@patch
+def _move(self:Learner, opt, bad):
+    "Step an optimizer unless `bad`"
+    if opt.defaults.get('fused'):
+        opt.found_inf = bad
+        opt.step()
+    elif not bad.item(): opt.step()     # an optimizer that cannot skip on the device: ask it
+
 # %% ../nbs/02a_learner.ipynb #00000013
 @patch
 def update(self:Learner,
@@ -186,20 +205,6 @@ def update(self:Learner,
     self.done.updates += 1
     torch.clear_autocast_cache()        # it holds copies of the old weights
     return norm
-
-def _reserve(opt):
-    "Memory for what a fused optimizer remembers, before any of them moves: all of them do, or the step is repeated"
-    if not opt.defaults.get('fused') or len(opt.state) == sum(len(g['params']) for g in opt.param_groups): return
-    opt.found_inf = torch.ones((), device=opt.param_groups[0]['params'][0].device)
-    opt.step()                          # it begins to remember, and is told to skip
-
-@patch
-def _move(self:Learner, opt, bad):
-    "Step an optimizer unless `bad`"
-    if opt.defaults.get('fused'):
-        opt.found_inf = bad
-        opt.step()
-    elif not bad.item(): opt.step()     # an optimizer that cannot skip on the device: ask it
 
 # %% ../nbs/02a_learner.ipynb #d27c3c14
 def parts_of(batch, # tuple of tensors with a row for each sample
@@ -280,7 +285,7 @@ class Made:
 
 # %% ../nbs/02a_learner.ipynb #0000001b
 #| code-fold: true
-#| code-summary: "Ctrl-C"
+#| code-summary: "Ctrl-C, and leaving together"
 @contextmanager
 def gently(learn):
     "While inside, the first interrupt asks `learn` to stop after the step; the second one is served at once"
@@ -299,6 +304,15 @@ def gently(learn):
     finally:
         for sig,handler in old.items(): signal.signal(sig, handler)
 
+@patch
+def _over(self:Learner):
+    "Is it time to leave? Several processes leave together: the wish of one, once all have heard it"
+    if self.world == 1: return self.stop
+    heard,self.heard = self.heard,_sent(self.wishes)
+    if heard is None or not heard(): return False
+    self.stop = True
+    return True
+
 # %% ../nbs/02a_learner.ipynb #0000001c
 @patch
 def one_step(self:Learner):
@@ -311,15 +325,6 @@ def one_step(self:Learner):
     self.state['bad_run'] = (self.state['bad_run'] + bad)*bad
     self.i += 1
     self('after_step')
-
-@patch
-def _over(self:Learner):
-    "Is it time to leave? Several processes leave together: the wish of one, once all have heard it"
-    if self.world == 1: return self.stop
-    heard,self.heard = self.heard,_sent(self.wishes)
-    if heard is None or not heard(): return False
-    self.stop = True
-    return True
 
 @patch
 def fit(self:Learner):
@@ -351,7 +356,7 @@ class EMA(Callback):
 
 # %% ../nbs/02a_learner.ipynb #00000020
 class Schedule(Callback):
-    "Learning rate = base rate x `f(step)`; the one callback that does change the weights"
+    "Learning rate = base rate x `f(step)`; the one callback that changes how weights move"
     order = -10
     def __init__(self, f,         # step -> factor
                  names=None):     # optimizers to drive; `None`: all

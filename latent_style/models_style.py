@@ -93,7 +93,7 @@ class StyledGenerator(nn.Module):
                  n_s=64,         # numbers in a style
                  width=256,      # channels of the hidden layers
                  n_blocks=6,     # residual blocks
-                 norm='in',      # 'in': AdaIN, 'gn': AdaGN
+                 norm='in',      # 'in': instance norm, 'gn': group norm
                  residual=False, # x + net(x, s), with a zero-initialised last layer
                  noise=0,        # channels of noise beside the latent
                  padding_mode='zeros', # what lies around a picture: 'zeros', or its mirror image: 'reflect'

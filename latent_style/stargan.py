@@ -30,7 +30,7 @@ def networks(n_domains,
              c=4,            # channels of the latents
              width=256,      # of the generator
              n_blocks=6,     # residual blocks of the generator
-             norm='in',      # 'in': AdaIN, 'gn': AdaGN
+             norm='in',      # 'in': instance norm, 'gn': group norm
              residual=False, # the generator learns a change of the input, zero at the start
              n_s=64,         # numbers in a style
              n_z=16,         # numbers in the noise
@@ -257,7 +257,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
           r1_every=16,            # steps between two R1 penalties
           width=256,              # of the generator
           n_blocks=6,             # residual blocks of the generator
-          norm='in',              # 'in': AdaIN, 'gn': AdaGN
+          norm='in',              # 'in': instance norm, 'gn': group norm
           residual=False,         # the generator learns a change of the input
           padding_mode='zeros',   # what its convolutions see around a picture: 'zeros' or 'reflect'
           n_s=64,                 # numbers in a style

@@ -50,7 +50,7 @@ def wanted(r, # answers (n,m) of a crowd
 
 def wanted_of(answers, # of a crowd of several domains (n,m)
               curves,  # quantiles (d,n,k) of all domains
-              y):      # domain of each answer (m,); what belongs to none of them, `d`, is not looked at
+              y):      # domain of each answer (m,); `d`: of none, left out
     "What each answer should be: the quantile of its rank among those of its own domain (n,m)"
     apart = 1.01*(answers.max()-answers.min()).clamp(min=1e-6)  # farther than the answers of a domain from each other
     order = _order(answers + y*apart)                           # domains one after the other, each in its own order
