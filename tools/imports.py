@@ -57,7 +57,7 @@ judge
 share
 compat legacy
 public
-verbs demo app
+verbs demo app watch
 cli
 __main__'''.strip().splitlines()]
 
