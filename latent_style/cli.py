@@ -28,6 +28,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('train', 'verbs:train', 'train a method, or go on with a run', True),
     ('sweep', 'verbs:sweep', 'train many runs that differ in some options', True),
     ('plot', 'verbs:plot', 'draw the curves of a run'),
+    ('watch', 'watch:watch', 'curves, samples and advice of a run that is being trained, on a page'),
     ('translate', 'pipes:translate', 'translate pictures of any size with a run', True),
     ('generate', 'verbs:generate', 'new pictures of a domain, from noise (flow matching)'),
     ('make-pairs', 'reflow:make_pairs', 'pairs of a run\'s flows, for reflow (flow matching)'),

@@ -60,7 +60,7 @@ share
 compat legacy
 fetch
 public
-verbs demo app
+verbs demo app watch
 quick
 pipes
 cli
