@@ -14,7 +14,7 @@ def words(key):
     return cfg.get(key, '').split()
 
 PYTHONS = '3.11 3.12 3.13 3.14'.split()
-EXTRAS = 'sd eval lab film flow metrics'.split()
+EXTRAS = 'sd eval lab film flow onnx metrics'.split()
 
 def extras():
     "Every extra by its own name, `all` of them in one, and what the tests need with them"

@@ -29,6 +29,8 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('sweep', 'verbs:sweep', 'train many runs that differ in some options', True),
     ('plot', 'verbs:plot', 'draw the curves of a run'),
     ('translate', 'pipes:translate', 'translate pictures of any size with a run', True),
+    ('sheet', 'sheets:verb', 'one picture in every manner of several runs', True),
+    ('info', 'about:info', 'what a run is, how it was made and what it can do'),
     ('generate', 'verbs:generate', 'new pictures of a domain, from noise (flow matching)'),
     ('make-pairs', 'reflow:make_pairs', 'pairs of a run\'s flows, for reflow (flow matching)'),
     ('sample', 'verbs:sample', 'sheets and a film of a StarGAN v2'),
@@ -38,7 +40,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('evaluate-styles', 'verbs:evaluate_styles', 'measure several answers to each source (StarGAN v2)', True),
     ('evaluate-checkpoints', 'verbs:evaluate_checkpoints', 'measure every checkpoint that runs have kept', True),
     ('precompute', 'judge:precompute', 'keep the features of folders of real pictures', False, ('folders',)),
-    ('export', 'verbs:export', 'write a pixel run as a checkpoint of the original StarGAN v2'),
+    ('export', 'exports:export', 'write a run for others: ONNX, torch.export, the original StarGAN v2', True),
 ]}
 
 # %% ../nbs/workshop/cli.ipynb #203a45ba

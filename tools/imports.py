@@ -60,8 +60,8 @@ judge
 compat legacy
 public
 verbs demo
-quick
-pipes
+quick exports
+pipes sheets about
 cli
 __main__'''.strip().splitlines()]
 
