@@ -14,7 +14,7 @@ def words(key):
     return cfg.get(key, '').split()
 
 PYTHONS = '3.11 3.12 3.13 3.14'.split()
-EXTRAS = 'sd eval lab film flow share metrics app track'.split()
+EXTRAS = 'sd eval lab film flow onnx share metrics app track'.split()
 APART = 'app', 'track'           # not in `all`: Gradio asks for an older Pillow, and each tracker is a world of its own
 
 def extras():

@@ -18,7 +18,7 @@ def nearest(name,   # what was asked for
 
 # %% ../nbs/workshop/basics.ipynb #00000008
 def optional(name,    # of the module, for example 'diffusers.models'
-             extra):  # the extra that brings it: 'sd', 'eval', 'lab', 'film', 'flow'
+             extra):  # the extra that brings it: 'sd', 'eval', 'lab', 'film', 'flow', 'onnx'
     "Import a module that a base installation lacks; an `ImportError` names the extra"
     try: return importlib.import_module(name)
     except ModuleNotFoundError as e:

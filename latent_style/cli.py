@@ -30,6 +30,8 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('plot', 'verbs:plot', 'draw the curves of a run'),
     ('watch', 'watch:watch', 'curves, samples and advice of a run that is being trained, on a page'),
     ('translate', 'pipes:translate', 'translate pictures of any size with a run', True),
+    ('sheet', 'sheets:verb', 'one picture in every manner of several runs', True),
+    ('info', 'about:info', 'what a run is, how it was made and what it can do'),
     ('generate', 'verbs:generate', 'new pictures of a domain, from noise (flow matching)'),
     ('make-pairs', 'reflow:make_pairs', 'pairs of a run\'s flows, for reflow (flow matching)'),
     ('sample', 'verbs:sample', 'sheets and a film of a StarGAN v2'),
@@ -41,7 +43,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('precompute', 'judge:precompute', 'keep the features of folders of real pictures', False, ('folders',)),
     ('app', 'app:app', 'a page in the browser to try runs on: before and after', False, ('runs',)),
     ('share', 'share:share', 'write a run for other people, with a card; put it on the Hugging Face hub'),
-    ('export', 'verbs:export', 'write a pixel run as a checkpoint of the original StarGAN v2'),
+    ('export', 'exports:export', 'write a run for others: ONNX, torch.export, the original StarGAN v2', True),
     ('fetch', 'fetch:fetch', 'bring the published weights of a network that judges'),
 ]}
 

@@ -298,7 +298,7 @@ def export_run(run,           # run folder, 'demo:NAME' or a translator
         else:
             file = to_onnx(module, given, out/f'{name}.onnx', t.codec.factor)
             if half: halved(file, {name for name,_ in module.named_parameters()})
-    write_json(out/'config.json', described(t, main) | ({} if t is run else origin(t, run)))
+    write_json(out/'config.json', described(t, main) | dict(half=half) | ({} if t is run else origin(t, run)))
     if to == 'onnx': (out/'translate.py').write_text(alone(Path(standalone.__file__)), encoding='utf-8')
     return sorted(out.iterdir())
 

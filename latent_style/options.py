@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Option', 'OBJECTS', 'WORDS', 'WANTED', 'EACH', 'described', 'value', 'Parser', 'parser', 'unknown', 'tidy', 'given',
-           'config_file', 'from_file', 'as_yaml']
+           'given_and_more', 'config_file', 'from_file', 'as_yaml']
 
 # %% ../nbs/workshop/options.ipynb #00000002
 import argparse, inspect, json, re
@@ -135,10 +135,22 @@ def given(words,    # of the command line
           name='',  # of the command
           about='', many=(), elsewhere=None):
     "The options that the command line gives, as values"
-    found = vars(parser(options, name, about, many).parse_args(tidy(words, options, elsewhere)))
+    return _values(vars(parser(options, name, about, many).parse_args(tidy(words, options, elsewhere))), options, many)
+
+def _values(found, options, many=()):
+    "What a parser found, as values"
     there = {k: v for k,v in found.items() if v is not None}
     called = {k: k if option.needed else f'--{k}' for k,option in options.items()}
     return {k: v if k in many else value(v, options[k], called[k]) for k,v in there.items()}
+
+def given_and_more(words, options, name, about, more): # `more`: what the help calls the words that follow
+    "The options as `given` reads them, and further words in front of or behind them"
+    p = parser(options, name, about)
+    p.usage = p.usage.replace(' [--option', f' {more} [--option')
+    found,rest = p.parse_known_args(tidy(words, options))
+    strange = [word for word in rest if word[:1] == '-' and word != '-']
+    if strange: raise ValueError(f'unrecognized arguments: {" ".join(strange)}')
+    return _values(vars(found), options),rest
 
 # %% ../nbs/workshop/options.ipynb #00000011
 def _no_comments(text):

@@ -48,6 +48,7 @@ def graphs_of(run): # run folder
     if step is None or step != newest(run): raise Unable(f'{folder}: of step {step}, wanted is {newest(run)}')
     weights = Path(run)/'ckpt'/f'step_{step:08d}'/'weights.safetensors'
     if file_hash(weights) != config['sha256']: raise Unable(f'{folder}: of other weights')
+    if config.get('half'): raise Unable(f'{folder}: of rounded weights')
     return folder,config,weights
 
 # %% ../nbs/workshop/quick.ipynb #0000000b
@@ -124,8 +125,14 @@ class Quick(Painter):
     def run(self, name, **inputs):
         factor = self.config['factor']
         if name == 'encode': return in_squares(lambda x: self.computed(name, picture=x), inputs['picture'], factor, 1)
-        if name == 'decode': return in_squares(lambda z: self.computed(name, latent=z), inputs['latent'], 1, factor)
+        if name == 'decode': return self.decoded(inputs['latent'], factor)
         return self.computed(name, **inputs)
+    def decoded(self, z, factor):
+        "Pictures of latents; squares are blended before they are clamped"
+        whole = max(z.shape[2:]) <= TILE
+        own = (self.folder/'decode.onnx').exists()
+        if own and not whole: raise Unable('a decoder that clamps, and a large picture')
+        return in_squares(lambda z: self.computed('decode', latent=z), z, 1, factor).clip(-1, 1)
     def computed(self, name, **inputs):
         "The output of a graph; whatever goes wrong goes the usual way, and is told there"
         try:
@@ -269,11 +276,13 @@ def answered(words): # of the command line, after the verb
     try:
         plan = Plan(words)
         o = plan.o
-        more = dict(run=o.run, domain=o.to or plan.paint.domains[-1], seed=o.seed, strength=o.strength, by='onnxruntime')
+        domain = o.to or plan.paint.domains[-1]
+        more = dict(run=o.run, domain=domain, seed=o.seed, strength=o.strength, by='onnxruntime')
         def line(source, file, seconds): print(as_line(source, file, seconds, **more), flush=True)
         files = results(plan, line if o.json else None)
     except Unable as e:
-        if os.environ.get('LATENT_STYLE_QUICK') in ('tell','only'): print(f'latent_style: the usual way: {e}', file=sys.stderr)
+        asked = os.environ.get('LATENT_STYLE_QUICK') in ('tell','only')
+        if asked: print(f'latent_style: the usual way: {e}', file=sys.stderr)
         return False
     if not o.json: print(summary(files, o.out), flush=True)
     return True

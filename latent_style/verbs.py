@@ -6,7 +6,7 @@
 __all__ = ['EXTRA', 'LENGTHS', 'RUNS', 'evaluate', 'evaluate_all', 'evaluate_one', 'evaluate_styles', 'names', 'encode', 'pack',
            'method_first', 'train_options', 'method_of_file', 'every_option', 'presets_of', 'plain', 'train', 'sweep',
            'method_of_run', 'translate_of', 'reference_files', 'translate_options', 'told', 'translate', 'plot',
-           'opened', 'asked', 'judging', 'evaluate_checkpoints', 'sample', 'generate', 'export']
+           'opened', 'asked', 'judging', 'evaluate_checkpoints', 'sample', 'generate']
 
 # %% ../nbs/workshop/verbs.ipynb #00000002
 import argparse, inspect
@@ -16,10 +16,9 @@ from pathlib import Path
 # %% ../nbs/workshop/verbs.ipynb #00000003
 from . import judge
 from .autoencoders import load_codec
-from .basics import Unfinished
+from .basics import Unfinished, moved
 from .compat import checkpoints as older
 from .compat import configs
-from .compat.pixels import write_original
 from .encoding import encode_folder
 from .devices import find_device
 from .forecast import foretold
@@ -358,11 +357,5 @@ def generate(run,             # run folder of a flow that has learnt to start fr
     pics = draw(run, to, n, seed, size, out, steps, method, guidance, device)
     say(f'{len(pics)} pictures in {out}')
 
-# %% ../nbs/workshop/verbs.ipynb #00000023
-def export(run,             # run folder of a pixel run
-           file,            # such as 100000_nets_ema.ckpt
-           ema=True,        # averaged networks; no: those in training, with the discriminator
-           step:int=None,   # of the checkpoint; `None`: the best, or else the newest
-           prefix=''):      # before every name, for example module.
-    "Write a pixel run as a checkpoint of the original StarGAN v2"
-    return write_original(run, file, ema, step, prefix)
+# %% ../nbs/workshop/verbs.ipynb #00000025
+__getattr__ = moved(__name__)

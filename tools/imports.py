@@ -61,8 +61,8 @@ compat legacy
 fetch
 public
 verbs demo app watch
-quick
-pipes
+quick exports
+pipes sheets about
 cli
 __main__'''.strip().splitlines()]
 

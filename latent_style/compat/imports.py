@@ -111,7 +111,9 @@ cli -> compat.keys: LEGACY=CYCLEGAN_KEYS LEGACY_STARGAN=STARGAN_KEYS LEGACY_FLOW
 cli -> options: options=described guess=value value parser parse=given read_config=config_file flat_options=from_file
 cli -> options: as_yaml
 cli -> basics: check_key=nearest
-cli -> verbs: encode pack plot train run_method=translate_of sweep translate evaluate sample export
+cli -> verbs: encode pack plot train run_method=translate_of sweep translate evaluate sample
+cli -> exports: export
+verbs -> exports: export
 cli -> painted: paint=paint_folder
 cli -> compat.configs: is_legacy=is_foreign generation=system_of legacy_options=in_our_words fill_templates
 cli -> compat.configs: stargan_options=in_our_words old_system=system_of flow_options=in_our_words pack_once
