@@ -186,7 +186,7 @@ PRESETS = dict(
 ABOUT = dict(     # what the help says of each preset
     dense     = 'published: a dense generator with tanh, of latents divided by 10; 50,000 steps, a GPU',
     separable = 'published: a residual generator of separable convolutions; 214,000 samples, a GPU',
-    laptop    = 'small networks: strokes after 400 steps, two or three minutes on a processor core',
+    laptop    = 'small networks: strokes after 400 steps, a few minutes on a processor core',
     gpu8      = 'for a graphics card with 8 GB: 60,000 steps in bf16')
 
 # %% ../nbs/03_cyclegan.ipynb #00000021
@@ -253,6 +253,7 @@ class CycleGAN(Method):
         return CycleTranslator(nets['G'], nets['F'], codec, o.domains, o.gain, vars(o))
 
 # %% ../nbs/03_cyclegan.ipynb #00000022
+#| code-fold: true
 METHOD = CycleGAN()
 
 @takes(training, PRESETS)
@@ -293,6 +294,7 @@ def train(data,                   # folder of a latent store (see `encode_folder
     return run_training(METHOD, locals())
 
 # %% ../nbs/03_cyclegan.ipynb #0000002e
+#| code-fold: true
 class CycleTranslator(BaseTranslator):
     "Generators, codec and names of a trained CycleGAN"
     method,title = 'cyclegan','CycleGAN'
@@ -318,6 +320,7 @@ class CycleTranslator(BaseTranslator):
         return z + share*(net(self.gain*z, *noise)/self.gain - z)
 
 # %% ../nbs/03_cyclegan.ipynb #0000002f
+#| code-fold: true
 @takes(translating)
 def translate(run,             # run folder, or a translator
               pictures,        # a picture, a tensor, a list, a file, a folder, or a file of latents
