@@ -297,7 +297,6 @@ def run_training(m,        # `Method`
                  f'from these weights begin a new run: another path, and init={o.path} (on the command line --init)')
         with room_for(o.path, lambda: checkpoint_bytes(learn)): return learn.fit()
 
-
 # %% ../nbs/workshop/method.ipynb #00000014
 def codec_name(spec):
     "What messages call the codec of a run"
@@ -429,8 +428,8 @@ def through(t,         # translator
         o |= dict.fromkeys(('finish', *PAINTING))
         return through(t, last.after(carry), pictures, o, to, last.beside(beside), **asked, finish=last.identity())
     size,tile = o['size'] or (t.side if t.tile is None else None),t.tile if o['tile'] is None else o['tile']
-    how = {k: o[k] for k in ('out','format','batch','lazy','progress','watch')}
-    how |= dict(touch=Touches(o['keep_colours'], o['mask']), made_by=o['out'] and _made_by(t, o, to, asked), to=t.domains[t.index(to)])
+    how = {k: o[k] for k in ('out','format','batch','lazy','progress','watch')} | dict(to=t.domains[t.index(to)])
+    how |= dict(touch=Touches(o['keep_colours'], o['mask']), made_by=o['out'] and _made_by(t, o, to, asked))
     whole = t.tile is None or not tile
     return translate_pictures(carry, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
                               beside=beside, **how)

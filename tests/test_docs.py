@@ -29,7 +29,9 @@ def article(path):
     "What stands between the navigation and the footer"
     return re.search(r'<article.*</article>', text(path), re.S)[0]
 
-def all_pages(site): return [f for f in sorted(site.rglob('*.html')) if f.name != '404.html']
+def all_pages(site):
+    "All but the error page and the page that paints, which is no document"
+    return [f for f in sorted(site.rglob('*.html')) if f.name != '404.html' and f.parent != site/'try']
 
 def words(path):
     "The page's own words, without code, formulas and marks"
@@ -53,7 +55,8 @@ def test_page(site, nb):
     assert nb.relative_to(ROOT).as_posix() in text(path), 'no link to the notebook'
 
 def plain(markdown):
-    "The words of some Markdown, without its marks, tables, pictures, formulas and code"
+    "The words of some Markdown, without its marks, tables, pictures, formulas, tags and code"
+    markdown = re.sub(r'<[^>]+>|^ {4}.*$', ' ', markdown, flags=re.M)
     markdown = re.sub(r'```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|!\[.*?\]\(.*?\)|^\|.*$', ' ', markdown, flags=re.S|re.M)
     return re.findall(r'[a-z]{3,}', re.sub(r'\]\([^)]*\)', ' ', markdown).lower())
 
