@@ -33,6 +33,7 @@ models_style
 models_pixels
 losses schedules devices flows shortage
 strokes
+trackers
 learner pairing
 brushwork company masks
 saving
