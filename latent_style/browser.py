@@ -64,7 +64,7 @@ def runtime_folder(given=None): # folder, or None
 def write_graph(t, module, inputs, file):
     "A graph with weights in 16 bits; its bytes"
     to_onnx(module, examples(t, inputs), file, t.codec.factor)
-    return halved(file, {name for name,_ in module.named_parameters()}).stat().st_size
+    return halved(file, {name for name,_ in module.named_parameters(remove_duplicate=False)}).stat().st_size
 
 def graphs_of(t, name, folder, hide): # translator, name on the page, folder of all graphs, domains that are not offered
     "Write the graphs of a run; what the page has to know, and bytes of codec and run"

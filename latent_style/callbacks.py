@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 # %% ../nbs/workshop/callbacks.ipynb #00000004
 from .learner import Callback, due
 from .run import CLOCK, plot_log, read_log, trim_log, way_out
+from .trackers import PROJECT, about_run, log_picture
 
 # %% ../nbs/workshop/callbacks.ipynb #00000008
 def _means(sums, acc):
@@ -94,7 +95,7 @@ class Recorder(Callback):
 class Samples(Callback):
     "Every `every` steps, 0: never, save the figure that `draw(learn)` returns as `samples/step_N.png`"
     order = 20
-    def __init__(self, draw, every=1000): self.draw,self.every = draw,every
+    def __init__(self, draw, every=1000): self.draw,self.every,self.file = draw,every,None
     def before_fit(self, learn):
         if learn.i == 0 and self.every: self.save(learn)
     def after_step(self, learn):
@@ -102,7 +103,8 @@ class Samples(Callback):
     def save(self, learn):
         if not (learn.main and learn.path): return
         (learn.path/'samples').mkdir(parents=True, exist_ok=True)
-        with torch.no_grad(): self.draw(learn).savefig(learn.path/'samples'/f'step_{learn.i:08d}.png')
+        self.file = learn.path/'samples'/f'step_{learn.i:08d}.png'
+        with torch.no_grad(): self.draw(learn).savefig(self.file)
 
 class Evaluate(Callback):
     "Every `every` steps, a row of the log with the numbers of `fn(learn)`"
@@ -145,13 +147,20 @@ class Progress(Callback):
     def after_fit(self, learn): self.bar.close()
 
 class Trackers(Callback):
-    "Hands every row to the trackers that the learner was built with (TensorBoard, for one)"
+    "Hands every row and every sample grid to the trackers that the learner was built with (TensorBoard, for one)"
     order = 35
     def before_fit(self, learn):
         plain = {k: v if isinstance(v, (int,float,str,bool)) else str(v) for k,v in learn.config.items()}
-        learn.acc.init_trackers('tracker', plain)
+        learn.acc.init_trackers(PROJECT, plain, init_kwargs=about_run(learn.path, resumed=learn.i > 0))
+        self.grids,self.sent = next((cb for cb in learn.cbs if isinstance(cb, Samples)), None),None
+        self.after_step(learn)
     def after_log(self, learn):
         learn.acc.log({k: v for k,v in learn.row.items() if isinstance(v, (int,float))}, step=learn.i)
+    def after_step(self, learn):
+        file = self.grids and self.grids.file
+        if file == self.sent: return
+        for tracker in learn.acc.trackers: log_picture(tracker, file, learn.i)
+        self.sent = file
     def after_fit(self, learn): learn.acc.end_training()
 
 class MaxTime(Callback):

@@ -19,6 +19,7 @@ from .devices import arithmetic, autocast, find_device, settled
 from .gather import sent
 from .kernels import keep_pages
 from .processes import joined
+from .trackers import tracker_names
 from .shortage import Done, attempted
 
 # %% ../nbs/02a_learner.ipynb #00000007
@@ -101,7 +102,7 @@ class Learner:
                  precision='fp32',  # 'fp32', 'bf16' (autocast), 'auto', or 'fp64' (networks and batches in float64)
                  device=None,    # `None`: the best there is
                  batch_size=1,   # samples of all processes in one step (for the logs)
-                 trackers=None,  # for example 'tensorboard', anything that accelerate knows
+                 trackers=None,  # for example 'tensorboard'; several with commas between, see `tracker_names`
                  max_bad=20,     # stop after so many steps in a row without a finite gradient
                  micro_batch=None): # samples that go through the networks at once, see `turn`; `None`: all
         self.path = Path(path) if path else None
@@ -126,7 +127,8 @@ class Learner:
     def _connect(self, device, trackers):
         "Device, and place among the processes"
         self.device = find_device(device)
-        try: self.acc = joined(self.device, 'train the whole run', log_with=trackers, project_dir=self.path)
+        names = tracker_names(trackers)
+        try: self.acc = joined(self.device, 'train the whole run', log_with=names, project_dir=self.path)
         except ValueError as e: raise ValueError(f'trackers={trackers}: {e}' if 'logging' in str(e) else str(e)) from e
         self.rank,self.world,self.main = self.acc.process_index,self.acc.num_processes,self.acc.is_main_process
         if self.world > 1 and self.acc.device.type == self.device.type: self.device = self.acc.device

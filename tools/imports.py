@@ -34,6 +34,7 @@ models_style
 models_pixels
 losses schedules devices flows shortage
 strokes
+trackers
 learner pairing
 brushwork company fakes masks
 saving
