@@ -133,6 +133,7 @@ def power_iteration(w,    # (m,n)
 @torch.library.custom_op('latent_style::power_iteration', mutates_args=('u','v'))
 def _sealed_iteration(w: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     "One iteration for `torch.compile`: moves `u` and `v`, and returns what they are now"
+    # one operation: a compiler would else compute `v` again in the backward pass, from a `u` that has moved
     new = power_iteration(w, u)
     for old,now in zip((u,v), new): old.copy_(now)
     return new
