@@ -126,7 +126,8 @@ def signature_lines(text, tree):
     return total
 
 def long_cells(text, tree):
-    n = len(text.strip().splitlines())-signature_lines(text, tree)
+    own = [line for line in text.strip().splitlines() if not line.startswith('#| code-')]      # directives of the site
+    n = len(own)-signature_lines(text, tree)
     if n > CELL: yield 1,f'a cell of {n} lines, {CELL} are enough'
 
 # Files
