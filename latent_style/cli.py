@@ -70,7 +70,7 @@ def in_our_words(words):
 # %% ../nbs/workshop/cli.ipynb #0933847b
 def shown(result):
     "What a verb's result looks like on a terminal"
-    if isinstance(result, (str,int,float)): return str(result)
+    if isinstance(result, (str,int,float,os.PathLike)): return str(result)
     files = isinstance(result, (list,tuple)) and all(isinstance(r, (str,os.PathLike)) for r in result)
     return '\n'.join(map(str, result)) if files else ''
 
