@@ -40,6 +40,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('precompute', 'judge:precompute', 'keep the features of folders of real pictures', False, ('folders',)),
     ('export', 'verbs:export', 'write a pixel run as a checkpoint of the original StarGAN v2'),
     ('fetch', 'fetch:fetch', 'bring the published weights of a network that judges'),
+    ('challenge', 'contest:challenge', 'score methods that train for three minutes', False, ('entries',)),
 ]}
 
 # %% ../nbs/workshop/cli.ipynb #203a45ba

@@ -9,7 +9,7 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity
+basics options common disk samples identity stopwatch
 processes
 shipped
 scenes
@@ -47,7 +47,8 @@ eval
 features metrics
 compare
 matrix
-report sweep
+report sweep entrant
+contest
 inspection forecast
 judge
 compat legacy
