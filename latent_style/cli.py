@@ -45,6 +45,7 @@ VERBS = {name: Verb(*rest) for name,*rest in [
     ('share', 'share:share', 'write a run for other people, with a card; put it on the Hugging Face hub'),
     ('export', 'exports:export', 'write a run for others: ONNX, torch.export, the original StarGAN v2', True),
     ('fetch', 'fetch:fetch', 'bring the published weights of a network that judges'),
+    ('challenge', 'contest:challenge', 'score methods that train for three minutes', False, ('entries',)),
 ]}
 
 # %% ../nbs/workshop/cli.ipynb #203a45ba

@@ -9,7 +9,7 @@ from pathlib import Path
 from project import modules, package
 
 FLOORS = [floor.split() for floor in '''
-basics options common disk samples identity kept standalone tables reading
+basics options common disk samples identity kept standalone tables reading stopwatch
 cards picture_files
 results finishing_touches
 processes hub
@@ -54,7 +54,8 @@ crowds
 features metrics
 compare
 matrix
-report sweep
+report sweep entrant
+contest
 inspection forecast
 judge
 share
