@@ -304,7 +304,7 @@ def export_run(run,           # run folder, 'demo:NAME' or a translator
         if to == 'torch': to_program(module, given, out/f'{name}.pt2', t.codec.factor)
         else:
             file = to_onnx(module, given, out/f'{name}.onnx', t.codec.factor)
-            if half: halved(file, {name for name,_ in module.named_parameters()})
+            if half: halved(file, {name for name,_ in module.named_parameters(remove_duplicate=False)})
     write_json(out/'config.json', described(t, main) | dict(half=half) | ({} if t is run else origin(t, run)))
     if to == 'onnx': (out/'translate.py').write_text(alone(Path(standalone.__file__)), encoding='utf-8')
     return sorted(out.iterdir())

@@ -416,7 +416,8 @@ def through(t,         # translator
         return through(t, last.after(carry), pictures, o, to, last.beside(beside), **asked, finish=last.identity())
     size,tile = o['size'] or (t.side if t.tile is None else None),t.tile if o['tile'] is None else o['tile']
     how = {k: o[k] for k in ('out','format','batch','lazy','progress','watch')}
-    how |= dict(touch=Touches(o['keep_colours'], o['mask']), made_by=o['out'] and _made_by(t, o, to, asked), to=t.domains[t.index(to)])
+    how |= dict(made_by=o['out'] and _made_by(t, o, to, asked), to=t.domains[t.index(to)],
+                touch=Touches(o['keep_colours'], o['mask']))
     whole = t.tile is None or not tile
     return translate_pictures(carry, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
                               beside=beside, **how)

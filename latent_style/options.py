@@ -17,7 +17,7 @@ from .basics import nearest
 
 # %% ../nbs/workshop/options.ipynb #00000006
 Option = namedtuple('Option', 'default kind says needed')
-OBJECTS = {'cbs','evaluate','notes','kw','kwargs','options','watch'}      # Python objects, which cannot be written as text
+OBJECTS = {'cbs','evaluate','notes','kw','kwargs','options','watch'}      # which cannot be written as text
 
 def described(f,          # function whose arguments are explained by comments
               without=()):# names that the command line has no use for
