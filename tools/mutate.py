@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-os.environ.update(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='10000', HF_HUB_OFFLINE='1', IN_TEST='1')
+os.environ.update(OMP_WAIT_POLICY='passive', GOMP_SPINCOUNT='10000', HF_HUB_OFFLINE='1')
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 from execute import skipped
@@ -177,7 +177,7 @@ def apply(mutant, copy):
 def run_page(copy, page, tell):
     "In a process of its own: run the cells that nbdev_test would run; write '' or the first error into the file `tell`"
     os.setsid()
-    os.environ['PYTHONPATH'] = str(copy)
+    os.environ.update(PYTHONPATH=str(copy), IN_TEST='1')      # nbdev exports nothing then
     sys.path.insert(0, str(copy))
     os.chdir((copy/page).parent)
     with open(os.devnull, 'w') as nowhere:
