@@ -9,7 +9,7 @@
     imports  no import leads upwards (tools/imports.py)
     form     examples show something, lessons begin with a picture (tools/form.py)
     ruff     no names that do not exist, and the like (the rules are in pyproject.toml)"""
-import shutil, subprocess, sys, tempfile
+import os, shutil, subprocess, sys, tempfile
 from contextlib import contextmanager
 from pathlib import Path
 import form, imports, lines
@@ -23,7 +23,8 @@ def command(name):
 
 def nbdev(name, folder):
     "Run one of nbdev's commands in `folder`"
-    r = subprocess.run([command(name)], cwd=folder, capture_output=True, text=True)
+    env = {k: v for k,v in os.environ.items() if k != 'IN_TEST'}      # with which nbdev exports nothing
+    r = subprocess.run([command(name)], cwd=folder, env=env, capture_output=True, text=True)
     if r.returncode: raise RuntimeError(f'{name} failed:\n{r.stdout}{r.stderr}')
 
 def by_hand(path):
