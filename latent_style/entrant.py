@@ -7,7 +7,7 @@ __all__ = ['PAINTER', 'PROGRAMS', 'NETWORK', 'CHANGES', 'SYSTEM', 'WRITE', 'LARG
            'serve', 'Refused', 'last_words', 'main', 'Entrant']
 
 # %% ../nbs/workshop/entrant.ipynb #00000002
-import importlib, json, os, secrets, shutil, subprocess, sys, sysconfig, tempfile, time
+import glob, importlib, json, os, secrets, shutil, subprocess, sys, sysconfig, tempfile, time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class Guard:
         package = os.path.dirname(real(importlib.import_module('latent_style').__file__))
         python = {*sysconfig.get_paths().values(), *(p for p in sys.path if 'site-packages' in p or '.zip' in p)}
         own = [real(file), real(world), real(scratch)]
+        own += glob.glob(os.path.join(os.path.dirname(package), '*.egg-info'))   # what an editable install says of itself
         self.reads = own + [package, *map(real, python)] + SYSTEM
         self.writes,self.package = [real(scratch), '/dev/null', '/dev/shm'],package
         self.closed = [*(os.path.join(package, f'{room}.py') for room in PAINTER), os.path.join(package, 'runs')]

@@ -32,7 +32,7 @@ def _arrived(remote, part, timeout):
     ask = {'User-Agent': f'latent_style/{__version__}'} | ({'Range': f'bytes={have}-'} if have else {})
     with urlopen(Request(remote.url, headers=ask), timeout=timeout) as answer:
         goes_on = answer.status == 206
-        with open(part, 'ab' if goes_on else 'wb') as f: shutil.copyfileobj(answer, f, 2**16)
+        with part.open('ab' if goes_on else 'wb') as f: shutil.copyfileobj(answer, f, 2**16)
         length = answer.headers.get('Content-Length')
         return int(length)+have*goes_on if length else None
 

@@ -8,7 +8,8 @@ __all__ = ['POINTS', 'COLOURS', 'SILENCE', 'SEEN', 'AFTER', 'CSS', 'PAGE', 'SCRI
            'page_html', 'snapshot', 'answer', 'server', 'watch']
 
 # %% ../nbs/workshop/watch.ipynb #00000002
-import html, json, math, time
+import html, json, math
+from datetime import datetime
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,7 +86,7 @@ def quiet_for(rows, file, now=None): # of the log; log.jsonl; the time, for test
     "Seconds since the last row, if that is unusually long; else 0"
     done = not rows or rows[-1]['step'] >= rows[-1].get('total_steps', math.inf)
     if done or not file.exists(): return 0
-    gap = (now or time.time())-file.stat().st_mtime
+    gap = (now or datetime.now().timestamp())-file.stat().st_mtime
     usual = max([5., *(r.get('time_sec', 0.) for r in rows[-5:])])
     return gap if gap > SILENCE*usual else 0
 

@@ -68,7 +68,8 @@ def fresh(dist, tmp_path_factory):
     # a path alone: what is installed in editable form there stays out
     (Path(site)/'others.pth').write_text('\n'.join({sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}))
     wheel, = dist.glob('*.whl')
-    quiet = '--no-deps', '--no-index', '--no-compile', '--disable-pip-version-check', '-q'
+    # although the environment that it borrows from may have an editable one
+    quiet = '--no-deps', '--no-index', '--ignore-installed', '--no-compile', '--disable-pip-version-check', '-q'
     call(sys.executable, '-m', 'pip', '--python', python, 'install', *quiet, wheel)
     return programs
 
