@@ -66,7 +66,7 @@ class Guard:
         package = os.path.dirname(real(importlib.import_module('latent_style').__file__))
         python = {*sysconfig.get_paths().values(), *(p for p in sys.path if 'site-packages' in p or '.zip' in p)}
         own = [real(file), real(world), real(scratch)]
-        own += glob.glob(os.path.join(os.path.dirname(package), '*.egg-info'))   # what an editable install says of itself
+        own += glob.glob(os.path.join(os.path.dirname(package), '*.egg-info'))     # an editable install's facts
         self.reads = own + [package, *map(real, python)] + SYSTEM
         self.writes,self.package = [real(scratch), '/dev/null', '/dev/shm'],package
         self.closed = [*(os.path.join(package, f'{room}.py') for room in PAINTER), os.path.join(package, 'runs')]
