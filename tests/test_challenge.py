@@ -65,8 +65,8 @@ def test_methods_learn_to_fit_their_time(world, tmp_path):
     "An entry that trains: a short training tells how long the real one may be"
     text = (BUNDLED/'cyclegan.py').read_text().replace("preset='laptop'", "preset='laptop', ngf=8, n_blocks=1, ndf=8")
     (tmp_path/'small.py').write_text(text)
-    said = scored(world, tmp_path/'small.py', seconds=12)
-    assert 'refused' not in said and 3 < float(re.search(r'small: ([\d.]+) of', said)[1]) < 12, said
+    said = scored(world, tmp_path/'small.py', seconds=24)
+    assert 'refused' not in said and 3 < float(re.search(r'small: ([\d.]+) of', said)[1]) < 24, said
 
 def test_the_truth_is_out_of_reach(world):
     said = scored(world, BUNDLED/'cheats/reads_the_truth.py', code=2)
