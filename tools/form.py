@@ -13,7 +13,6 @@ from project import notebooks, root
 
 SILENT = .2         # share of examples that may be silent, page by page
 FIRST_PICTURE = 8   # a page of the course has a picture by this cell, counted from 0
-LENGTH = 35, 60     # cells of a lesson, advice only
 SOON = 3            # cells after a definition in which its test should stand
 
 OPTION = re.compile(r'^#\|\s*(\S+)', re.M)
