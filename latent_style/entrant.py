@@ -134,8 +134,10 @@ class Refused(ValueError):
 def _started(entrant, mark):
     "The process of an entry, and the ends of its pipes that are ours"
     (theirs_ask,ask),(tell,theirs_tell) = os.pipe(),os.pipe()
-    env = os.environ | {MARK: mark, 'CUDA_VISIBLE_DEVICES': '', 'HF_HUB_OFFLINE': '1', 'TMPDIR': str(entrant.scratch),
-                        'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1'), 'OMP_WAIT_POLICY': 'passive'}
+    places = dict.fromkeys(('TMPDIR', 'TORCHINDUCTOR_CACHE_DIR', 'TRITON_CACHE_DIR'), str(entrant.scratch))
+    env = os.environ | places | {MARK: mark, 'CUDA_VISIBLE_DEVICES': '', 'HF_HUB_OFFLINE': '1',
+                                 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1'),
+                                 'OMP_WAIT_POLICY': 'passive'}
     words = [entrant.file, entrant.world, entrant.scratch, entrant.seconds, theirs_ask, theirs_tell]
     begin = [sys.executable, '-c', 'from latent_style.entrant import main; main()', *map(str, words)]
     process = subprocess.Popen(begin, env=env, pass_fds=(theirs_ask, theirs_tell), stdin=subprocess.DEVNULL,
