@@ -180,7 +180,7 @@ def unfinished(items, files, out, made_by, to):
 def summary(files, # of the results
             out):  # what was asked for: a folder, or a file
     "Where the results are, for people"
-    return str(out) if files == [Path(out)] else f'{len(files)} pictures in {out}'
+    return str(out) if files == [Path(out)] else f'{len(files)} picture{"s"*(len(files) != 1)} in {out}'
 
 def as_line(source,  # file of the picture, or a name
             file,    # of its result

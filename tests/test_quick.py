@@ -64,7 +64,7 @@ def both(*words, out='out'):
     'demo:five odd.png --mask mask.png', 'demo:flow b.png --keep-colours --mask mask.png', 'demo:anime long.png'])
 def test_the_same_picture(words):
     said,made = both(*words.split())
-    assert said == '1 pictures in made/out\n' and len(made) == 1
+    assert said == '1 picture in made/out\n' and len(made) == 1
 
 def test_the_same_names():
     "Of files, of stars that no shell expands, of sources that meet in one name, in another format, of a single file"
@@ -137,6 +137,27 @@ def test_without_torch():
     said,heavy = process('translate', 'demo:impressionist', 'a.jpg', '--out', 'alone.png')
     assert said == b'alone.png\n' and not heavy
     assert process('translate', 'demo:impressionist', 'a.jpg', '--out', 'alone2.png', '--device', 'cpu')[1]
+
+LEAN = 'numpy numpy.libs PIL pillow.libs safetensors fastcore filelock onnxruntime google flatbuffers packaging'.split()
+
+def test_installation_for_translating_alone(root, tmp_path):
+    "What `tools/install.py translate` installs is enough; another verb says what it lacks, and a remedy"
+    for place in map(Path, sys.path):
+        for found in (place/name for name in LEAN if (place/name).exists() and not (tmp_path/name).exists()):
+            (tmp_path/found.name).symlink_to(found, target_is_directory=True)
+    call = f"""import sys
+sys.path += [{str(root)!r}, {str(tmp_path)!r}]
+from latent_style.cli import main
+sys.exit(main(sys.argv[1:]))"""
+    def lean(*words):
+        alone = [sys.executable, '-I', '-S', '-c', call]        # -S: without the packages of this environment
+        return subprocess.run([*alone, *words], capture_output=True, text=True, env=ENV)
+    for words in ('translate demo:impressionist a.jpg --out lean.png', 'sheet a.jpg --out manners.png'):
+        r = lean(*words.split())
+        assert (r.returncode, r.stdout) == (0, words.split()[-1]+'\n'), r.stderr
+    r = lean('demo')
+    assert r.returncode == 2 and 'demo needs torch, which is not installed' in r.stderr, r.stderr
+    assert 'pip install' in r.stderr and len(r.stderr.splitlines()) == 1
 
 def test_without_onnxruntime(monkeypatch):
     "A base installation translates all the same"

@@ -1,13 +1,15 @@
 """Install latent_style into the environment of this Python, with the build of PyTorch that fits the machine
 
     python tools/install.py                  the base: training and translating
+    python tools/install.py translate        translating with trained runs alone, without PyTorch
     python tools/install.py dev              with everything that the tests need
     python tools/install.py --torch cpu      PyTorch's CPU build
     python tools/install.py --torch default  the build that pip chooses by itself
     python tools/install.py --torch torch==2.13.0
 
 Without `--torch`, a Linux machine that shows no NVIDIA driver gets the CPU build, any other what pip chooses."""
-import argparse, glob, shutil, subprocess, sys, urllib.request
+import argparse, glob, re, shutil, subprocess, sys, urllib.request
+from configparser import ConfigParser
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
@@ -18,7 +20,9 @@ SIZES = {    # of the environment on Linux, where the default build brings CUDA
     ('cpu', 'dev'): 'less than 2 GB',
     ('default', ''): 'about 6 GB',
     ('default', 'dev'): 'about 6.5 GB',
+    ('none', 'translate'): 'about 220 MB',
 }
+LEAN = 'numpy pillow safetensors fastcore filelock onnxruntime'.split()      # what graphs of runs need
 
 def has_nvidia():
     "Is there a driver that answers, or at least a device?"
@@ -45,7 +49,18 @@ def pip(*arguments):
     # What is imported is compiled then; compiling everything now takes time and 150 MB
     subprocess.run([sys.executable, '-m', 'pip', 'install', '--no-compile', *quiet, *arguments], cwd=root, check=True)
 
+def lean():
+    "The requirements of `LEAN`, as settings.ini has them"
+    config = ConfigParser(delimiters=['='])
+    config.read(root/'settings.ini', encoding='utf-8')
+    words = ' '.join(config['DEFAULT'][k] for k in ('requirements','onnx_requirements')).split()
+    named = {re.match(r'[\w-]+', word)[0]: word for word in words}
+    return [named[name] for name in LEAN]
+
 def install(extra, build):
+    if build == 'none':
+        pip('--no-deps', '.')
+        return pip(*lean())
     names = ['torch', 'torchvision'] if extra in ('dev', 'all', 'eval') else ['torch']
     if build == 'cpu': pip('--timeout', '30', '--retries', '1', '--index-url', CPU, *names)
     elif build != 'default': pip(*build.split())
@@ -61,16 +76,17 @@ def together():
 
 def announcement(extra, build):
     "What is about to happen, and the disk that it takes where that is known"
-    name = {'cpu': "PyTorch's CPU build", 'default': "PyTorch's default build"}.get(build, build)
+    names = {'none': 'what translating needs', 'cpu': "PyTorch's CPU build", 'default': "PyTorch's default build"}
+    name = names.get(build, build)
     size = SIZES.get((build, extra)) if sys.platform == 'linux' else None
     return f'Installing latent_style with {name}: a few minutes' + (f' and {size} of disk' if size else '')
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('extra', nargs='?', default='', help='one of the extras in settings.ini')
+    p.add_argument('extra', nargs='?', default='', help='`translate`, or one of the extras in settings.ini')
     p.add_argument('--torch', default='auto', help='auto, cpu, default, or a requirement as pip understands it')
     a = p.parse_args()
-    build = build_of(a.torch)
+    build = 'none' if a.extra == 'translate' else build_of(a.torch)
     print(announcement(a.extra, build), flush=True)
     try: install(a.extra, build)
     except subprocess.CalledProcessError as e: sys.exit(e.returncode)
