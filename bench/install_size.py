@@ -37,8 +37,8 @@ def row(name, folder, torch):
     env = environment(folder/name, folder/BASE if name in EXTRAS else None)
     before = megabytes(env)
     took = timed(env/'bin/python', 'tools/install.py', *[] if name == BASE else [name], '--torch', torch)
-    first = [timed(env/'bin/python', '-m', 'latent_style', 'translate', 'demo:impressionist', folder/'photo.png', '--out',
-                   folder/f'{name}{i}.png', cwd=folder) for i in range(2)]
+    call = env/'bin/python', '-m', 'latent_style', 'translate', 'demo:impressionist', folder/'photo.png', '--out'
+    first = [timed(*call, folder/f'{name}{i}.png', cwd=folder) for i in range(2)]
     print(f'| {name} | {megabytes(env)-before:,.0f} | {took:.0f} | {first[0]:.1f} | {first[1]:.1f} |', flush=True)
 
 def main():
