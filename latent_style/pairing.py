@@ -97,6 +97,7 @@ class Ahead:
         self.jobs = {k: self.job(k), k+1: self.job(k+1)}
         return self.jobs[k].result()
 
+# %% ../nbs/workshop/pairing.ipynb #bd8c8e49
 def buffers(store, rows, kind, coupling, pool, seed, gain, crop, per_cell=None):
     "Function k -> paired starts, ends, labels and labels of no label, in a new order"
     def make(k):
@@ -131,6 +132,7 @@ def check_buffer(buffer, rows, kinds, n_domains, per_cell=None): # as asked for;
         if rows < 1.5*flows and kind == 'direct':
             note(f'{there}has one row for most of them, which is paired with itself: per_cell=8 deals several to some')
 
+# %% ../nbs/workshop/pairing.ipynb #81c0d95b
 def rows_of(batch, # rows of all processes together
             mode,  # see `KINDS`
             share=.5): # of the rows that start from noise, where there are both kinds

@@ -69,6 +69,7 @@ def weights(learn):
     "All weights of a learner, averages under `NAME_ema.tensor`"
     return tensors_of(nets_of(learn))
 
+# %% ../nbs/workshop/saving.ipynb #a31ad84b
 def called(cbs):
     "Callbacks by the name of their class; a second one of a class is called NAME_2, and so on"
     out,seen = {},{}
@@ -110,6 +111,9 @@ def read_best(path):    # run folder
     return found if all(isinstance(found.get(k), kind) for k,kind in kinds.items()) else {}
 
 # %% ../nbs/workshop/saving.ipynb #00000013
+#| export
+
+# %% ../nbs/workshop/saving.ipynb #ce36d61a
 FILES = ('weights.safetensors','state.safetensors')    # of a checkpoint
 
 def read_state(folder):    # checkpoint
@@ -144,7 +148,6 @@ def check_file(file):    # likewise
     "An error for a damaged file, which names the checkpoint that can take its place"
     why = damage(file)
     if why: raise ValueError(f'{file} {why}{instead_of(file.parent)}')
-
 
 # %% ../nbs/workshop/saving.ipynb #00000014
 def under(prefix, d):
