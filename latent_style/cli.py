@@ -130,7 +130,7 @@ CLEAN = (ValueError, OSError, ImportError, FloatingPointError)      # what is ra
 KNOWN = {'SafetensorError','OutOfMemoryError','UnpicklingError','YAMLError','AcceleratorError'}
 SAID = ('CUDA', 'Error(s) in loading state_dict', 'PytorchStreamReader', 'Invalid device', 'Expected one of cpu',
         '[enforce fail at alloc_cpu')
-BASE = 'accelerate matplotlib scipy torch tqdm yaml'.split()        # what translating through graphs does without
+BASE = 'torch accelerate matplotlib scipy pyyaml tqdm'.split()       # translating through graphs does without
 
 def expected(e):
     "Is this an error that a user can do something about?"
@@ -145,9 +145,9 @@ def _note(message, *args, **kw):
 
 def lacking(e, verb):
     "What to say of an error: of a part of the base that is missing, where the rest of it is"
-    if not isinstance(e, ModuleNotFoundError) or e.name not in BASE: return str(e)
-    return (f'{verb} needs {e.name}, which is not installed: this is an installation for translating alone. '
-            '`pip install latent_style` (in a clone: `pip install .`) brings the rest')
+    if not isinstance(e, ModuleNotFoundError) or e.name.replace('yaml', 'pyyaml') not in BASE: return str(e)
+    return (f'{verb} needs {e.name} here, and this is an installation for translating alone: '
+            f'`pip install {" ".join(BASE)}` brings the rest')
 
 def _tell(e, verb):
     "An error as one line; one that several processes share as the line of one of them"

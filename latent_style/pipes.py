@@ -44,7 +44,9 @@ def received(folder):
 def through(words, folder):
     "Translate with the ends of the pipe as files"
     into,out,words = ends(words)
-    if out and option(words, 'json', None) or out and '--json' in words:
+    told = '--json' in words or option(words, 'json', None)
+    if into and not told and option(words, 'out', None) is None: out = not sys.stdout.isatty()
+    if out and told:
         raise ValueError('--json and --out -: both would go to the standard output, choose one of them')
     result = Path(folder)/f"out.{option(words, 'format', 'png').lstrip('.')}"
     first = next((k for k,w in enumerate(words) if w[:1] == '-'), len(words))

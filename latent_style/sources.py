@@ -6,7 +6,7 @@
 __all__ = ['sources']
 
 # %% ../nbs/workshop/sources.ipynb #00000002
-import glob, os
+import glob
 from functools import partial
 from pathlib import Path
 import torch
@@ -16,12 +16,12 @@ from safetensors import safe_open
 # %% ../nbs/workshop/sources.ipynb #00000003
 from .basics import moved, note
 from .data import to_tensor
-from .folders import left_out, sort_files
+from .folders import check_apart, left_out, sort_files
 from .picture_files import open_picture, picture_suffixes
 from .reading import on_white, upright
 from .disk import ordinary
 from .latent_files import LATENT_SUFFIXES, check_latent, read_latent
-from .results import RECORD, Source, lengthened
+from .results import Source, lengthened
 
 # %% ../nbs/workshop/sources.ipynb #00000006
 def _picture(im):
@@ -59,18 +59,9 @@ def _unnamed(pictures):
     return [Source(None, None, False, lambda x=x: (x.float().cpu(), None)) for x in batch]
 
 # %% ../nbs/workshop/sources.ipynb #00000008
-def _check_out(folder, out):
-    "An error if results would lie among the pictures"
-    there,here = (Path(os.path.realpath(place)) for place in (out,folder))
-    if there == here: raise ValueError(f'{out} is the folder of the pictures: give another one for the results (out)')
-    if here not in there.parents or not there.is_dir() or (there/RECORD).exists(): return
-    if sort_files(there, picture_suffixes()|LATENT_SUFFIXES)[0]:
-        raise ValueError(f'{out} lies among the pictures of {folder} and holds some that are no results of an earlier '
-                         'call: give another folder for the results (out)')
-
 def _of_folder(path, codec, out):
     "Sources of a folder"
-    if out is not None: _check_out(path, out)
+    if out is not None: check_apart(path, out, picture_suffixes()|LATENT_SUFFIXES)
     known = picture_suffixes()|LATENT_SUFFIXES|{'.safetensors'}
     files,other = sort_files(path, known, [out] if out else ())
     says = left_out(other)

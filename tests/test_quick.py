@@ -1,5 +1,6 @@
 """The command line's short way: what it prints and writes is what PyTorch's way prints and writes"""
 import contextlib, io, json, os, shutil, subprocess, sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np, pytest, torch
@@ -24,6 +25,7 @@ def place(tmp_path_factory):
     Image.merge('RGBA', [veil, veil.rotate(180), veil, veil]).save(d/'veil.png')
     veil.save(d/'mask.png')
     (d/'text.png').write_text('no picture')
+    veil.resize((30, 30)).save(d/'tiny.png')
     return d
 
 @pytest.fixture(autouse=True)
@@ -155,14 +157,28 @@ sys.exit(main(sys.argv[1:]))"""
     for words in ('translate demo:impressionist a.jpg --out lean.png', 'sheet a.jpg --out manners.png'):
         r = lean(*words.split())
         assert (r.returncode, r.stdout) == (0, words.split()[-1]+'\n'), r.stderr
+    Path('album/lots').mkdir(parents=True)
+    for i in range(20): shutil.copy('odd.png', f'album/lots/{i}.png')
+    (Path('album')/'note.txt').touch()
+    r = lean('translate', 'demo:anime', 'album', '--out', 'album/painted')
+    assert (r.returncode, r.stdout) == (0, '20 pictures in album/painted\n') and '1 file left out' in r.stderr, r.stderr
+    assert Path('album/painted/lots/0.png').is_file()
+    for words,says in (('demo:anime nope.jpg', 'nope.jpg: there is no such file'), ('demo:anim a.jpg', "Did you mean"),
+                       ('demo:anime a.jpg --to nime', "Did you mean 'anime'"), ('demo:anime a.jpg --size 0', 'size is'),
+                       ('demo:anime text.png', 'text.png'), ('demo:anime a.jpg --tile 8', 'without PyTorch'),
+                       ('demo:anime tiny.png', 'tiny.png: 30x30')):
+        r = lean('translate', *words.split())
+        assert (r.returncode, len(r.stderr.splitlines())) == (2, 1) and says in r.stderr, r.stderr
+    r = lean('translate', '--help')
+    assert r.returncode == 0 and '--strength' in r.stdout and '--finish' not in r.stdout
     r = lean('demo')
-    assert r.returncode == 2 and 'demo needs torch, which is not installed' in r.stderr, r.stderr
+    assert r.returncode == 2 and 'demo needs torch here' in r.stderr, r.stderr
     assert 'pip install' in r.stderr and len(r.stderr.splitlines()) == 1
 
 def test_without_onnxruntime(monkeypatch):
     "A base installation translates all the same"
     import latent_style.quick as quick
-    monkeypatch.setattr(quick, 'find_spec', lambda name: None)
+    monkeypatch.setattr(quick, 'find_spec', lambda name: None if name == 'onnxruntime' else find_spec(name))
     assert command('yes', 'translate', 'demo:anime', 'a.jpg', '--out', 'base.png') == (0, 'base.png\n')
     assert command('only', 'translate', 'demo:anime', 'a.jpg', '--out', 'base.png')[0] == 2
 

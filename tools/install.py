@@ -59,8 +59,9 @@ def lean():
 
 def install(extra, build):
     if build == 'none':
-        pip('--no-deps', '.')
-        return pip(*lean())
+        pip('--no-warn-conflicts', *lean())
+        pip('--no-deps', '.')        # what it leaves out is left out on purpose
+        return print(f'Done: {Path(sys.executable).parent/"latent_style"} translate demo:impressionist PICTURE')
     names = ['torch', 'torchvision'] if extra in ('dev', 'all', 'eval') else ['torch']
     if build == 'cpu': pip('--timeout', '30', '--retries', '1', '--index-url', CPU, *names)
     elif build != 'default': pip(*build.split())
