@@ -23,7 +23,7 @@ def usual(config): # of a run
     defaults = {k: p.default for k,p in inspect.signature(train).parameters.items()}
     return defaults | train.presets.get(config.get('preset'), {})
 
-# %% ../nbs/workshop/about.ipynb #82f16cce
+# %% ../nbs/workshop/about.ipynb #3521c7eb
 def decided(config):
     "The options of a run that differ from its preset"
     expected = usual(config)
@@ -38,7 +38,7 @@ def word(v):
     if isinstance(v, bool): return 'yes' if v else 'no'
     return ','.join(map(str, v)) if isinstance(v, (list,tuple)) else str(v)
 
-# %% ../nbs/workshop/about.ipynb #ccbf84f2
+# %% ../nbs/workshop/about.ipynb #ff9ea819
 def command_of(config, run):
     "A command that makes such a run"
     if config.get('made_by'): return config['made_by']
@@ -80,7 +80,7 @@ def facts(run): # run folder or 'demo:NAME'
                 bytes=weights.stat().st_size if weights else 0, command=command_of(config, run),
                 can=skills(config, run) if there else ['nothing yet: there is no checkpoint'])
 
-# %% ../nbs/workshop/about.ipynb #b5e01f51
+# %% ../nbs/workshop/about.ipynb #1bb67526
 def as_json(found): return json.dumps(found, ensure_ascii=False, default=str)
 
 def as_text(found): # of `facts`
@@ -93,7 +93,7 @@ def as_text(found): # of `facts`
     lines |= {'differs in': differs, 'weights': f"{f['bytes']/1e6:.2f} MB", 'made by': f['command'], 'can': f['can'][0]}
     return '\n'.join([*(f'{k:11}{v}' for k,v in lines.items()), *(f"{'':11}{v}" for v in f['can'][1:])])
 
-# %% ../nbs/workshop/about.ipynb #d7d8c82c
+# %% ../nbs/workshop/about.ipynb #bd1d07b8
 def info(run,        # run folder or 'demo:NAME'
          json=False):# one line of JSON instead of text for people
     "What a run is, how it was made and what it can do"
