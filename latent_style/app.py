@@ -31,6 +31,7 @@ def before_after(t,              # translator
     after = to_pil(translate(t, picture, to, progress=False, **asked)[0])
     return source.resize(after.size, Image.LANCZOS),after
 
+# %% ../nbs/workshop/app.ipynb #553e2f40
 def takes_reference(t):
     "Can a style be read from an example?"
     return hasattr(t, 'style')
@@ -38,6 +39,7 @@ def takes_reference(t):
 # %% ../nbs/workshop/app.ipynb #0000000b
 def domain_for(t, to): return to if to in t.domains else t.domains[-1]
 
+# %% ../nbs/workshop/app.ipynb #75e421d6
 def every_run(translators, # dict name -> translator
               picture, to=None, strength=1., seed=0, reference=None, most=MOST):
     "Pairs (Pillow picture, caption), one for each run"
@@ -55,6 +57,7 @@ def told(gr, f):
         except (ValueError, OSError) as e: raise gr.Error(str(e)) from e
     return wrapped
 
+# %% ../nbs/workshop/app.ipynb #66b75591
 def wanted(picture):
     "An error where no picture was given"
     if picture is None: raise ValueError('Drop a picture first')
@@ -114,6 +117,7 @@ def page(runs,            # run folders, 'demo:NAME', 'hf:NAME', checkpoint file
         made.connect()
     return blocks
 
+# %% ../nbs/workshop/app.ipynb #a336dbf6
 def app(runs,             # run folders, 'demo:NAME', 'hf:NAME', checkpoint files
         port=7860,        # of the page
         host='127.0.0.1', # 0.0.0.0: other machines see the page too

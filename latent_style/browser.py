@@ -31,6 +31,7 @@ ON_CARD = {       # for the graphics card
 
 def cache_folder(): return Path(os.environ.get('LATENT_STYLE_CACHE', Path.home()/'.cache/latent_style'))
 
+# %% ../nbs/workshop/browser.ipynb #c03c8fa9
 def checked(data, integrity, url): # bytes, 'sha512-…' as npm writes it
     "The bytes, if they are those that the registry tells of"
     kind,_,said = integrity.partition('-')

@@ -106,6 +106,7 @@ class Samples(Callback):
         self.file = learn.path/'samples'/f'step_{learn.i:08d}.png'
         with torch.no_grad(): self.draw(learn).savefig(self.file)
 
+# %% ../nbs/workshop/callbacks.ipynb #31a1adb9
 class Evaluate(Callback):
     "Every `every` steps, a row of the log with the numbers of `fn(learn)`"
     order,measures = 5,True
@@ -146,6 +147,7 @@ class Progress(Callback):
         self.bar.set_postfix({k: f'{learn.row[k]:.3f}' for k in keys if k in learn.row})
     def after_fit(self, learn): self.bar.close()
 
+# %% ../nbs/workshop/callbacks.ipynb #57ae6034
 class Trackers(Callback):
     "Hands every row and every sample grid to the trackers that the learner was built with (TensorBoard, for one)"
     order = 35
@@ -163,6 +165,7 @@ class Trackers(Callback):
         self.sent = file
     def after_fit(self, learn): learn.acc.end_training()
 
+# %% ../nbs/workshop/callbacks.ipynb #1ec63f09
 class MaxTime(Callback):
     "Ends `fit` after so many minutes; the run can be resumed"
     order = 60

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Verb', 'VERBS', 'USAGE', 'RESUME', 'GO_ON', 'SHARED', 'CLEAN', 'KNOWN', 'SAID', 'BASE', 'usage', 'in_our_words',
-           'shown', 'interruptible', 'call', 'in_company', 'run', 'expected', 'lacking', 'main']
+           'shown', 'interruptible', 'in_company', 'run', 'call', 'expected', 'lacking', 'main']
 
 # %% ../nbs/workshop/cli.ipynb #00000002
 import inspect, os, signal, sys, threading, warnings
@@ -93,15 +93,6 @@ def interruptible():
     finally:
         if signal.getsignal(signal.SIGTERM) is stop: signal.signal(signal.SIGTERM, before)
 
-def call(words): # of the command line
-    "Run a verb"
-    name,*rest = in_our_words(list(words))
-    if name not in VERBS: raise ValueError(f'unknown verb {name!r}.' + nearest(name, VERBS))
-    try: (in_company if int(os.environ.get('WORLD_SIZE', 1)) > 1 else run)(VERBS[name], name, rest)
-    except KeyboardInterrupt:
-        if name in GO_ON: raise Unfinished(f'{name} was stopped') from None
-        raise
-
 # %% ../nbs/workshop/cli.ipynb #0a2a0003
 def in_company(verb, name, rest): # of `VERBS`; words after it
     "Run a verb in one of several processes"
@@ -115,6 +106,7 @@ def in_company(verb, name, rest): # of `VERBS`; words after it
         signal.signal(signal.SIGTERM, signal.SIG_IGN)       # torchrun ends all now; this one has a word to say
         raise
 
+# %% ../nbs/workshop/cli.ipynb #2b5e4182
 def run(verb, name, rest): # of `VERBS`; words after it
     "Call the function behind a verb, and show its result"
     module,_,function = verb.place.partition(':')
@@ -123,6 +115,16 @@ def run(verb, name, rest): # of `VERBS`; words after it
     from latent_style.options import described, given
     text = shown(f(**given(rest, described(f), name, inspect.getdoc(f), verb.many)))
     if text: print(text)
+
+# %% ../nbs/workshop/cli.ipynb #0da37730
+def call(words): # of the command line
+    "Run a verb"
+    name,*rest = in_our_words(list(words))
+    if name not in VERBS: raise ValueError(f'unknown verb {name!r}.' + nearest(name, VERBS))
+    try: (in_company if int(os.environ.get('WORLD_SIZE', 1)) > 1 else run)(VERBS[name], name, rest)
+    except KeyboardInterrupt:
+        if name in GO_ON: raise Unfinished(f'{name} was stopped') from None
+        raise
 
 # %% ../nbs/workshop/cli.ipynb #0000000b
 CLEAN = (ValueError, OSError, ImportError, FloatingPointError)      # what is raised on purpose

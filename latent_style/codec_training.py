@@ -109,6 +109,7 @@ def strengths(x,   # pictures (b,3,h,w)
         x = low
     return out
 
+# %% ../nbs/workshop/codec_training.ipynb #0b75a3ec
 def strength_error(y, x): # pictures (b,3,h,w), sides multiples of 16
     "Mean difference of strengths, (b,)"
     return sum((p-q).abs().mean((1,2,3)) for p,q in zip(strengths(y), strengths(x)))

@@ -55,6 +55,7 @@ def harmonic(*parts):
     if any(v != v for v in parts): return math.nan
     return len(parts)/sum(1/min(v, 1.) for v in parts)
 
+# %% ../nbs/workshop/contest.ipynb #726b22e1
 def score(row): # of `truth_table`
     "Truth and texture as one number"
     known = [row[k] for k in ('texture','texture_ps') if row.get(k, math.nan) == row.get(k, math.nan)]
@@ -71,6 +72,7 @@ def entered(file, world, seconds, scenes): # `scenes()`: pictures to translate, 
             return entrant.translate(scenes()),entrant.used,''
     except Refused as why: return None,entrant.used,f'refused: {why}'
 
+# %% ../nbs/workshop/contest.ipynb #9703b451
 def by_name(files):
     "Names of entries -> their files"
     names = {Path(f).stem: Path(f) for f in files}
@@ -79,6 +81,7 @@ def by_name(files):
         if not f.is_file(): raise FileNotFoundError(f'{f}: no such file. An entry is a Python file with a function fit')
     return names
 
+# %% ../nbs/workshop/contest.ipynb #bc313666
 def standings(made, truth, source, codec): # name -> what `entered` gives; scenes both ways
     "A row for each entry, the best first, and for the yardsticks"
     pictures = {f'entry {name}': x for name,(x,_,_) in made.items() if x is not None}
@@ -132,6 +135,8 @@ def contest(entries,                # Python files
     table = standings(made, seen['truth'], seen['source'], load_codec('tiny'))
     return SimpleNamespace(table=table, seed=seed, fresh=fresh, minutes=minutes, files=list(files.values()), **seen,
                            made={name: x for name,(x,_,_) in made.items() if x is not None})
+
+# %% ../nbs/workshop/contest.ipynb #d2fa9723
 def keep_pictures(found, folder): # what `contest` gives
     "A folder of pictures for the scenes, each entry and the truth, and a sheet of all of them"
     rows = dict(photo=found.source) | found.made | dict(truth=found.truth)

@@ -153,6 +153,9 @@ def demo(path='runs/demo',                  # folder for everything
     return tables
 
 # %% ../nbs/workshop/demo.ipynb #31e0ea77
+#| export
+
+# %% ../nbs/workshop/demo.ipynb #a78e9b37
 def verb(words): # of the command line
     "The demonstration as a verb, with the options of the method's training"
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

@@ -19,6 +19,7 @@ def ordinary(path):
         raise OSError(f'{path}: is no ordinary file')
     return path
 
+# %% ../nbs/workshop/disk.ipynb #fdf50e02
 def file_hash(path):
     "sha256 of a file's bytes, a piece at a time"
     h = hashlib.sha256()
@@ -26,6 +27,7 @@ def file_hash(path):
         while block := f.read(2**20): h.update(block)
     return h.hexdigest()
 
+# %% ../nbs/workshop/disk.ipynb #9ec5e9d4
 def replace_file(path,  # Path of the file
                  write, # function that writes a file under the name it is given
                 ):
@@ -35,6 +37,7 @@ def replace_file(path,  # Path of the file
     write(tmp)
     os.replace(tmp, path)
 
+# %% ../nbs/workshop/disk.ipynb #dadf6b48
 def write_json(path, content):
     "A JSON file that people can read"
     text = json.dumps(content, indent=1, ensure_ascii=False)+'\n'
@@ -58,6 +61,7 @@ def free_bytes(path):
     path = Path(path).absolute()
     return shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free
 
+# %% ../nbs/workshop/disk.ipynb #a781fa1f
 @contextmanager
 def room_for(path, # file or folder
              need, # bytes that are written inside, a function
@@ -80,6 +84,7 @@ def remove_unused(path):
     "Remove a folder that holds nothing but its lock"
     if {f.name for f in path.iterdir()} <= {'.lock'}: shutil.rmtree(path)
 
+# %% ../nbs/workshop/disk.ipynb #c0b9673c
 @contextmanager
 def locked(path,             # folder; one that is new, and in which nothing comes about, does not stay
            doing='training', # what its holder does there, for the message

@@ -66,6 +66,7 @@ def midpoints(v, x, start, stop, steps): # velocity of (b,c,h,w) and times (b,);
         x = x + wide*v(x + wide/2*v(x, t), t+h/2)
     return x
 
+# %% ../nbs/workshop/exporting.ipynb #af5b89f0
 def quarter(n):
     "A quarter of `n` cells, rounded as `amounts` does, to the even one of two that are as near"
     whole,rest = n//4,n % 4
@@ -302,6 +303,7 @@ def export_run(run,           # run folder, 'demo:NAME' or a translator
     if to == 'onnx': (out/'translate.py').write_text(alone(Path(standalone.__file__)), encoding='utf-8')
     return sorted(out.iterdir())
 
+# %% ../nbs/workshop/exporting.ipynb #13bc29c4
 def alone(file): # a module
     "The text of a module without what nbdev says of it"
     lines = file.read_text(encoding='utf-8').splitlines()

@@ -33,6 +33,7 @@ def cleared(folder):
     shutil.rmtree(folder)
     return folder
 
+# %% ../nbs/workshop/exports.ipynb #69ee0c9e
 def graphs(run, out, to, half, whole):
     "Write graphs; where they are, and what becomes of them"
     place,inside = (Path(out),False) if out else place_of(run, to)
@@ -54,6 +55,7 @@ def page(run, out, o):
     size = sum(f.stat().st_size for f in export_web(run, place, **o))
     return f'a page in {place}, {size/1e6:.0f} MB. Look at it: python -m http.server --directory {place}'
 
+# %% ../nbs/workshop/exports.ipynb #bd903522
 def export_options():
     "Options of the verb"
     says = f"kind of file: {', '.join(KINDS_OF_FILES)}; web: a page; or original: of the original StarGAN v2"
@@ -64,6 +66,7 @@ def export_options():
     half = Option(None, bool, own['half'].says + '; by default except in the folder of the run', False)
     return own | dict(to=kinds, half=half) | web | old | dict(step=old['step']._replace(kind=int))
 
+# %% ../nbs/workshop/exports.ipynb #dd4292d3
 def export(words): # of the command line
     """Write a run for others: as ONNX graphs, programs of torch.export, a page, a checkpoint of the original StarGAN v2
 

@@ -357,6 +357,7 @@ def _matched(gallery, other, what):
     files = [known[without_suffix(n)] for n in other.names]
     return gallery if files == gallery.files else gallery.of(files)
 
+# %% ../nbs/workshop/features.ipynb #3c3ffb6b
 def as_gallery(pics, # pictures, a folder, a list of files, a gallery or `None`
                size=None, batch=16, cache=None, n=None):
     "A `Gallery` of what is not one yet"

@@ -77,6 +77,7 @@ def copies(name): # of a published file
     found = importlib.util.find_spec('lpips')
     if found and found.origin: yield Path(found.origin).parent/'weights/v0.1'/name
 
+# %% ../nbs/workshop/fetch.ipynb #da0cc715
 def _had(remote, folder):
     "A published file: from the disk, or from the network"
     name = remote.url.rpartition('/')[2]

@@ -32,6 +32,7 @@ def _walk(folder, without=()):
         if real not in seen: yield where,[f for f in files if not hidden(f)]
         seen.add(real)
 
+# %% ../nbs/workshop/folders.ipynb #0ff55941
 def find_files(folder,        # where to look, at any depth
                suffixes=None, # a set of suffixes in small letters; default: all files
                without=(),    # folders that are left out
@@ -51,6 +52,7 @@ def left_out(names): # of files
     more = ' (install pillow-heif to read .heic)' if kinds['.heic'] + kinds['.heif'] else ''
     return f'{kinds.total()} file{"s"*(kinds.total() > 1)} left out: {counts}{more}' if kinds else ''
 
+# %% ../nbs/workshop/folders.ipynb #36c879ee
 def sort_files(folder,     # where to look, at any depth
                suffixes,   # of what is wanted
                without=()):# folders that are left out
@@ -59,6 +61,7 @@ def sort_files(folder,     # where to look, at any depth
     for f in find_files(folder, without=without): (wanted if f.suffix.lower() in suffixes else other).append(f)
     return wanted,other
 
+# %% ../nbs/workshop/folders.ipynb #43f69017
 def find_pictures(folder): # where to look, at any depth
     "Pictures below a folder, sorted by their relative names; an error if there is none"
     files,other = sort_files(folder, picture_suffixes())
@@ -88,6 +91,7 @@ def domain_folders(src,        # folder with one sub-folder per domain
     if not src.is_dir(): raise ValueError(f'{src}: there is no such folder')
     return sorted(d for d in src.iterdir() if d.is_dir() and not hidden(d.name) and os.path.realpath(d) not in gone)
 
+# %% ../nbs/workshop/folders.ipynb #c6cf4d26
 def domain_notes(src,  # folder with one sub-folder per domain
                  tree):# domain -> relative names of its pictures
     "Sentences about what looks like the wrong folder"

@@ -102,6 +102,7 @@ def side_of(size,   # side in cells, (h,w), or `None`
     if size is None: return None if equal else tuple(common)
     return (size,size) if isinstance(size, int) else tuple(size)
 
+# %% ../nbs/workshop/gather.ipynb #277d3bcc
 def arrive(shards, k, rows, # as for `gather_rows`
            side,            # of `side_of`
            rng,             # generator of the places; `None`: the centre

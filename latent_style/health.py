@@ -19,11 +19,13 @@ def spread(x): # samples (k,c,h,w), k > 1
     "Mean absolute difference of two different samples"
     return torch.stack([(x-row).abs().mean() for row in x]).sum()/(len(x)-1)     # all pairs at once take much memory
 
+# %% ../nbs/workshop/health.ipynb #de8b36fd
 def drift(fake, real): # samples (k,c,h,w), (r,c,h,w)
     "Distance of the mean channels of fakes from those of real samples, in standard deviations of the latter"
     away = (fake.mean((0,2,3))-real.mean((0,2,3))).abs()
     return (away/real.mean((2,3)).std(0).clamp(min=1e-3)).mean()
 
+# %% ../nbs/workshop/health.ipynb #ed32369a
 def vital_signs(x,      # contents (k,c,h,w)
                 by_ref, # their translations in m styles (m,k,c,h,w); style j of domain y[j]
                 by_z,   # and in m noises of one domain (m,k,c,h,w)

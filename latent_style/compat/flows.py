@@ -40,6 +40,7 @@ def _null(tensors, cfg, null):
     if null or 'style_embed.avg_style_embedding' in tensors or n is None: return null or 'average'
     return 'row' if tensors.shape('style_embed.embedding.weight')[0] == n+1 else 'average'
 
+# %% ../../nbs/workshop/compat_flows.ipynb #88f2ef3a
 def with_aliases(tensors): # `Tensors` of a velocity
     "Both names of every shared layer; an error if they differ"
     shared = any(k.startswith('shared_mlps.') for k in tensors)
@@ -50,6 +51,7 @@ def with_aliases(tensors): # `Tensors` of a velocity
             raise ValueError(f'{tensors.where}: {a} and {b} are two names of one layer, but their values differ')
     return tensors
 
+# %% ../../nbs/workshop/compat_flows.ipynb #d0541e42
 def _with_null(tensors, null):
     "The tensors that a network with this kind of 'no style' has"
     name = 'style_embed.avg_style_embedding'

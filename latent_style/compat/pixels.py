@@ -25,6 +25,7 @@ def _body(tensors, prefix): # of a style encoder ('shared') or a discriminator (
     wide = [v.shape[0] for k,v in tensors.items() if k.startswith(prefix) and k.endswith('conv2.weight')]
     return 2**(len(wide)+2),max(wide, default=0)
 
+# %% ../../nbs/workshop/compat_pixels.ipynb #be1d9c56
 def hpf_weight(tensors): # of a generator
     "The `w` of its high-pass skip of weight 1/w; 0: it has none"
     return 8/tensors['hpf.filter'][1,1].item() if 'hpf.filter' in tensors else 0

@@ -71,6 +71,7 @@ def _described(nets, sds):
     stem = nets['G'].encoder[0]
     return f'latent StarGAN v2, {norm}, {len(nets["G"].res_blocks)} blocks of {stem.out_channels} channels{sn}'
 
+# %% ../../nbs/workshop/compat_stargan.ipynb #32c1bed8
 def load_stargan(ck,                # dictionary of a checkpoint
                  file='',           # its file, for error messages
                  codec=None,        # codec of the latents; `None`: the one its configuration names; False: none
