@@ -16,7 +16,7 @@ import argparse, resource, subprocess, sys, tempfile, time
 from functools import partial
 from pathlib import Path
 import torch, torch.nn.functional as F
-from latent_style import cyclegan, otcfm, stargan
+from latent_style import cyclegan, otcfm, stargan, stargan_step
 from latent_style.autoencoders import Latents
 from latent_style.encoding import encode_folder
 from latent_style.method import load_run
@@ -31,7 +31,7 @@ SMALL = dict(cyclegan=partial(cyclegan.train, domains=TWO, n_steps=200, ngf=32, 
              otcfm=partial(otcfm.train, n_steps=300, batch=8, dim=48, n_blocks=4))
 WIDE = dict(separable=lambda: cyclegan.networks()['G'],
             dense=lambda: cyclegan.networks(conv='dense', n_blocks=4, residual=False)['G'],
-            stargan=lambda: stargan.networks(2)['G'], otcfm=lambda: otcfm.networks(2)['V'])
+            stargan=lambda: stargan_step.networks(2)['G'], otcfm=lambda: otcfm.networks(2)['V'])
 
 def picture(w, h):
     "Land and sky (3,h,w) in [-1,1], brighter to the right and to the top"

@@ -11,7 +11,7 @@ import argparse, tempfile, time, warnings
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from latent_style import company, otcfm, pairing, stargan
+from latent_style import company, otcfm, pairing, stargan_step as stargan
 from latent_style.autoencoders import load_codec
 from latent_style.data import generator
 from latent_style.crowds import frechet_distance, kid

@@ -21,7 +21,7 @@ import argparse, copy, importlib.util, statistics, time
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from latent_style import cyclegan, otcfm, stargan
+from latent_style import cyclegan, otcfm, stargan_step as stargan
 from latent_style.callbacks import Recorder
 from latent_style.kernels import computes_bf16, keep_pages, plain_kernels
 from latent_style.devices import best_device, find_device

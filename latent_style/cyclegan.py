@@ -51,7 +51,7 @@ def g_loss(n,     # networks: n.G, n.F, n.D_A, n.D_B
            a, b,  # real samples of the two domains (b,c,h,w)
            w,     # weights w.cyc, w.id (relative to w.cyc), w.tex; the game w.adv; sides w.cells of the cells that are
                   # compared, for samples of A and of B
-           *noise,       # for generators with `k` channels of noise: for `a` and for `b`, each (b,3k,h,w)
+           *noise,       # for `a` and for `b`, each (b,3k,h,w): for the translation, the way back, one's own domain
            texture=None, # function (fake_a, fake_b) -> texture term
           ):
     "Loss of both generators, its terms, and the fakes (Zhu et al. 2017: the full objective, with the identity term)"

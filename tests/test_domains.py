@@ -1,7 +1,7 @@
 """A thousand domains: what must not grow with their number, counted, in a store that is never written"""
 from types import SimpleNamespace
 import pytest, torch
-from latent_style import otcfm, pairing, stargan
+from latent_style import otcfm, pairing, stargan_step as stargan
 from latent_style.autoencoders import load_codec
 from latent_style.data import generator
 from latent_style.eval import RandomFeatures

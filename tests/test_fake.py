@@ -23,7 +23,7 @@ from latent_style.learner import EMA, Learner, Schedule
 from latent_style.strokes import Texture, domain_quantiles, zero_mean_filters
 from latent_style.method import module_of, options_of
 from latent_style.pairing import Batch as FlowBatch
-from latent_style.stargan import Batch
+from latent_style.stargan_step import Batch
 from latent_style.stargan_pixels import PixelBatch
 from latent_style.texture import recolour
 

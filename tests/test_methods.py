@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest, torch
 
-from latent_style import cyclegan, stargan, stargan_pixels as pixels
+from latent_style import cyclegan, stargan_pixels as pixels, stargan_step as stargan
 from latent_style.autoencoders import Pixels
 from latent_style.data import generator
 from latent_style.encoding import encode_folder

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import textbook
-from latent_style import cyclegan, otcfm, pairing, stargan, stargan_pixels as pixels
+from latent_style import cyclegan, otcfm, pairing, stargan_pixels as pixels, stargan_step as stargan
+from latent_style.company import painted
 from latent_style.kernels import plain_kernels
 from latent_style.learner import Learner, adam
 from latent_style.strokes import Texture, domain_quantiles, texture as textured, zero_mean_filters
@@ -226,7 +227,7 @@ def test_stargan_that_paints(norm, y_trg):
     filters = zero_mean_filters(4, 6, 3).double()
     curves = [domain_quantiles(torch.randn(5, 4, 16, 16).double()*(k+1), filters, n=50) for k in range(3)]
     loss_of = Texture(filters, torch.stack(curves, 1)).some(6, torch.Generator())
-    def texture(fake): return loss_of(stargan.painted(fake)[0], None, 0, b.y_trg.repeat_interleave(3))
+    def texture(fake): return loss_of(painted(fake)[0], None, 0, b.y_trg.repeat_interleave(3))
     n = SimpleNamespace(**nets)
     s = stargan.styles(n, b)
     loss,_ = stargan.g_loss(n, b, s, stargan.fakes(n, b, s, w, .8), w, .8, texture)

@@ -45,6 +45,7 @@ grids
 health film repaint
 styled
 explore
+stargan_step
 cyclegan stargan stargan_pixels otcfm
 texture reflow blocks exporting
 browser skeletons

@@ -78,6 +78,7 @@ stargan -> explore: style_choices strip explore
 stargan -> callbacks: Sheets=Curves
 stargan -> film: film
 stargan -> company: aimed_plan painted Crowd Recent
+stargan -> stargan_step: Batch in_pieces styles in_styles hands_of fakes d_loss r1_loss g_loss
 otcfm -> flows: SOLVERS CALLS COUPLINGS cost_matrix exact sinkhorn sample_plan euler midpoint heun rk4 trajectory
 otcfm -> flows: straightness sample_times paired path_point time_grid solve
 otcfm -> pairing: Batch draw_buffer Ahead KINDS flow_labels batches read_pairs pair_batches
