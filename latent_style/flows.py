@@ -9,8 +9,6 @@ __all__ = ['COUPLINGS', 'SOLVERS', 'CALLS', 'path_point', 'cost_matrix', 'exact'
 
 # %% ../nbs/05_flows.ipynb #00000002
 import math
-
-# %% ../nbs/05_flows.ipynb #00000003
 import numpy as np
 import torch, torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
@@ -66,7 +64,7 @@ def sinkhorn(cost,      # (n,m) squared distances
 
 def sample_plan(plan,          # (n,m)
                 generator=None):
-    "A column for every row, drawn from the row of the plan, without a sync"
+    "A column for every row, drawn from the row of the plan; a GPU is not waited for"
     u = sent(torch.rand(len(plan), 1, generator=generator), plan.device)
     reached = plan.cumsum(1)
     column = torch.searchsorted((reached/reached[:,-1:]).contiguous(), u)

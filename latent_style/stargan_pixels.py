@@ -11,12 +11,10 @@ __all__ = ['PixelBatch', 'ORDERS', 'SHAPE', 'METHOD', 'PRESETS', 'ABOUT', 'netwo
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
-
-# %% ../nbs/04b_stargan_pixels.ipynb #00000003
 import torch
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000004
-from .basics import nearest
+from .basics import moved, nearest
 from .autoencoders import Pixels
 from .brushwork import Textures, cells, judged, noise_of, textures_of_pictures
 from .data import to_pil
@@ -290,6 +288,7 @@ ABOUT = dict(     # what the help says of each preset
     laptop = '64x64 and small networks: 1800 steps, half an hour on one processor core')
 
 # %% ../nbs/04b_stargan_pixels.ipynb #0000002b
+#| code-fold: true
 @takes(training, PRESETS, but=('gain','codec'), fresh=('masks',))
 def train(data,                   # folder with a folder of pictures for each domain
           path='runs/pixels',     # run folder; call again to resume
@@ -343,6 +342,7 @@ def train(data,                   # folder with a folder of pictures for each do
     return run_training(METHOD, options)
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000032
+#| code-fold: true
 @takes(translating)
 def translate(run,             # run folder, or a translator
               pictures,        # a picture, a tensor, a list, a file, a folder
@@ -387,9 +387,6 @@ def sample(run,              # run folder, or a translator
     for k,rows in sheets.items(): to_pil(joined(rows)).save(out/f'{k}.jpg', quality=92)
     films = [film(t, x, refs, out/'video_ref', frames)] if frames else []
     return [out/f'{k}.jpg' for k in sheets] + films
-
-# %% ../nbs/04b_stargan_pixels.ipynb #4ce84be9
-from .basics import moved
 
 # %% ../nbs/04b_stargan_pixels.ipynb #d2b66832
 __getattr__ = moved(__name__)
