@@ -35,13 +35,11 @@ def to_pil(x):
     return Image.fromarray(x.expand(3,-1,-1).permute(1,2,0).numpy())
 
 # %% ../nbs/00_data.ipynb #a82f8296
-#| code-fold: true
 def _mirrored(a, size):
     "An array (h,w,3) in the middle of a square, its mirror image around it"
     spare = [size-side for side in a.shape[:2]]
     return np.pad(a, [(n//2, n-n//2) for n in spare] + [(0,0)], mode='symmetric')
 
-# %% ../nbs/00_data.ipynb #0000000d
 def fit(im,          # Pillow RGB picture
         size=None,   # side in pixels: of the square, or of the shorter side for 'keep'; None keeps the picture's own
         mode='crop', # 'crop', 'pad' or 'keep'
@@ -66,8 +64,6 @@ def load_picture(path,        # file, or a Pillow picture
     im = to_rgb(path) if isinstance(path, Image.Image) else open_picture(path)
     return to_tensor(fit(im, size, mode, factor))
 
-# %% ../nbs/00_data.ipynb #0000013c
-#| code-fold: true
 def save_picture(x,          # tensor (3,h,w) in [-1,1]
                  path,       # file to write; its folder is made
                  alpha=None):# transparency, a Pillow picture of mode 'L', for the formats that keep it

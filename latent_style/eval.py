@@ -44,7 +44,7 @@ def as_pictures(pics,      # tensor (n,3,h,w) in [-1,1], list of (3,h,w), or a f
 def read_cropped(file,  # of a picture
                  size): # side of the square in its middle; `None` or 0: the whole picture
     "A picture (3,h,w) of a file"
-    return load_picture(file, size=size, mode='crop' if size else 'keep')
+    return load_picture(file, size=size or None, mode='crop' if size else 'keep')
 
 # %% ../nbs/06_eval.ipynb #0000000d
 def _same(a, b):

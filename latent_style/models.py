@@ -18,14 +18,12 @@ def n_params(net): # a module
     return sum(p.numel() for p in net.parameters())
 
 # %% ../nbs/01_models.ipynb #0000000f
-#| code-fold: true
 def _conv_layers(conv, c):
     "One mirror-padded convolution of the block, as a list of layers"
     if conv == 'pointwise': return [nn.Conv2d(c, c, 1, bias=False)]
     if conv == 'dense': return [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3, bias=False)]
     return [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3, groups=c, bias=False), nn.Conv2d(c, c, 1, bias=False)]
 
-# %% ../nbs/01_models.ipynb #00000012
 class ResnetBlock(nn.Module):
     "x + norm(conv(relu(norm(conv(x)))))"
     def __init__(self, c, conv='separable'):

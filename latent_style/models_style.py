@@ -197,8 +197,6 @@ def sinusoid(t,        # (b,), in [0,1]
     a = scale*t[:,None]*w
     return torch.cat([a.cos(), a.sin()], 1)
 
-# %% ../nbs/01a_models_style.ipynb #0000001e
-#| code-fold: true
 class TimeEmbedding(nn.Module):
     "A learnt vector for a time"
     def __init__(self, dim=256, scale=1000.):

@@ -17,7 +17,7 @@ def zero_mean_filters(c,       # channels
                       n=512,   # how many
                       side=5,  # cells
                       seed=3):
-    "Random filters (n,c,side,side) of unit length, whose weights sum to 0 in every channel: blind to colour"
+    "Random filters (n,c,side,side) of unit length, whose weights sum to 0 in every channel: blind to flat colour"
     w = torch.randn(n, c, side, side, generator=torch.Generator().manual_seed(seed))
     w = w-w.mean((2,3), keepdim=True)
     return w/w.flatten(1).norm(dim=1).view(-1,1,1,1)
