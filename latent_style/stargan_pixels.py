@@ -108,6 +108,7 @@ def g_loss(fake, fake2,  # (b,3,h,w), from two styles; `fake2` may be None
     return total,terms
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000015
+#| code-fold: true
 def hands_of(b): # `PixelBatch`
     "Noise for the translation and for the ways back of both paths, each (b,k,h,w) or None"
     return b.noise.chunk(3, 1) if b.noise is not None and b.noise.shape[1] else (None,)*3
@@ -148,6 +149,7 @@ def _reference_loss(n, b, masks, w, lam):
     return loss,_named('ref', loss, terms)
 
 # %% ../nbs/04b_stargan_pixels.ipynb #00000016
+#| code-fold: true
 def _four(n, b, w, lam):
     "Styles and fakes of both paths before anything moves; only those of the noise path have a graph"
     masks = w.masks and w.masks(b.x)
