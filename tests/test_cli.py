@@ -255,6 +255,8 @@ def test_another_target_replaces_nothing(world, run, monkeypatch):
     call(*words, 'photo', '--out', 'translated_photo')
     assert {f.name: f.read_bytes() for f in Path('translated').glob('*.png')} == made
     assert '2 of 2 are there already' in call(*words, 'anime')
+    said = call(*words, 'anime', '--strength', '2', code=2)
+    assert 'strength=2' in said and 'replaced' not in said, said
     assert '2 results of earlier calls' in call(*words, 'anime', '--strength', '.5')
 
 def test_translate_in_process(world, run):
