@@ -127,8 +127,8 @@ class Learner:
     def _connect(self, device, trackers):
         "Device, and place among the processes"
         self.device = find_device(device)
-        names = tracker_names(trackers)
-        try: self.acc = joined(self.device, 'train the whole run', log_with=for_accelerate(names, self.path), project_dir=self.path)
+        names = for_accelerate(tracker_names(trackers), self.path)
+        try: self.acc = joined(self.device, 'train the whole run', log_with=names, project_dir=self.path)
         except ValueError as e: raise ValueError(f'trackers={trackers}: {e}' if 'logging' in str(e) else str(e)) from e
         self.rank,self.world,self.main = self.acc.process_index,self.acc.num_processes,self.acc.is_main_process
         if self.world > 1 and self.acc.device.type == self.device.type: self.device = self.acc.device
