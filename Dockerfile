@@ -1,6 +1,6 @@
 # Two images from one file: `docker build --target cpu -t latent_style .`, and `--target cuda` for graphics cards.
 # They differ in PyTorch alone. Its wheels bring CUDA's libraries, so the image needs no base of NVIDIA's, and the
-# machine no more than NVIDIA's driver and container toolkit.
+# machine no more than NVIDIA's driver and container toolkit: `docker run --gpus all ...` hands the cards on.
 ARG PYTHON=3.12
 
 # The wheel is built apart: neither sources nor tools are in the images
@@ -22,7 +22,7 @@ CMD ["--help"]
 FROM base AS cpu
 ARG TORCH=2.14.1
 ARG TORCHVISION=0.29.1
-ARG EXTRAS=sd
+ARG EXTRAS=sd,onnx
 RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu \
     "torch==${TORCH}" "torchvision==${TORCHVISION}"
 RUN --mount=from=wheel,source=/wheels,target=/wheels \
@@ -32,7 +32,7 @@ USER 1000
 FROM base AS cuda
 ARG TORCH=2.14.1
 ARG TORCHVISION=0.29.1
-ARG EXTRAS=sd
+ARG EXTRAS=sd,onnx
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 RUN pip install --no-cache-dir "torch==${TORCH}" "torchvision==${TORCHVISION}"
 RUN --mount=from=wheel,source=/wheels,target=/wheels \

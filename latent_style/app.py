@@ -124,4 +124,8 @@ def app(runs,             # run folders, 'demo:NAME', 'hf:NAME', checkpoint file
         device:str=None,  # where to compute; `None`: the best there is
         most=MOST):       # pixels of the shorter side
     "A page in the browser: a picture, a run, a domain, a strength; before and after"
-    page(runs, device, most).launch(server_name=host, server_port=port, quiet=False)
+    blocks = page(runs, device, most)
+    # Gradio's own words speak of a public link, which this verb does not open
+    blocks.launch(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True)
+    print(f'{blocks.local_url}, until you press Ctrl-C', flush=True)
+    blocks.block_thread()

@@ -42,7 +42,7 @@ def instead_of_hub(repo): # 'someone/woodcuts'
     return Path(folder)/repo if folder else None
 
 # %% ../nbs/workshop/hub.ipynb #0000000b
-READ = ['config.json', 'ckpt/*', 'README.md']      # of a repository
+READ = ['config.json', 'ckpt/*', 'onnx/*', 'README.md']      # of a repository
 
 def _fetched(repo, version):
     "Folder of a repository in the hub's local cache, brought up to date where there is a network"

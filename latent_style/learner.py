@@ -19,7 +19,7 @@ from .devices import arithmetic, autocast, find_device, settled
 from .gather import sent
 from .kernels import keep_pages
 from .processes import joined
-from .trackers import tracker_names
+from .trackers import for_accelerate, tracker_names
 from .shortage import Done, attempted
 
 # %% ../nbs/02a_learner.ipynb #00000007
@@ -127,7 +127,7 @@ class Learner:
     def _connect(self, device, trackers):
         "Device, and place among the processes"
         self.device = find_device(device)
-        names = tracker_names(trackers)
+        names = for_accelerate(tracker_names(trackers), self.path)
         try: self.acc = joined(self.device, 'train the whole run', log_with=names, project_dir=self.path)
         except ValueError as e: raise ValueError(f'trackers={trackers}: {e}' if 'logging' in str(e) else str(e)) from e
         self.rank,self.world,self.main = self.acc.process_index,self.acc.num_processes,self.acc.is_main_process

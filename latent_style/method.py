@@ -423,6 +423,7 @@ def through(t,         # translator
             **asked):  # what else `carry` was made from: a style, the source's domain, ...
     "Pictures through a translator: a list of tensors (3,h,w) in [-1,1], or of the files written"
     o = {k: p.default for k,p in inspect.signature(translating).parameters.items()} | o
+    check_strength(o['strength'])              # before anything is said of earlier results
     last = finisher(t, o, to, asked)
     if last:
         o |= dict.fromkeys(('finish', *PAINTING))
@@ -430,9 +431,8 @@ def through(t,         # translator
     size,tile = o['size'] or (t.side if t.tile is None else None),t.tile if o['tile'] is None else o['tile']
     how = {k: o[k] for k in ('out','format','batch','lazy','progress','watch')} | dict(to=t.domains[t.index(to)])
     how |= dict(touch=Touches(o['keep_colours'], o['mask']), made_by=o['out'] and _made_by(t, o, to, asked))
-    whole = t.tile is None or not tile
-    return translate_pictures(carry, t.codec, pictures, size=size, tile=None if whole else tile, multiple=t.multiple,
-                              beside=beside, **how)
+    tile = None if t.tile is None else tile or None
+    return translate_pictures(carry, t.codec, pictures, size=size, tile=tile, multiple=t.multiple, beside=beside, **how)
 
 def translate(run,       # run folder, learner, or a translator
               pictures,  # a picture, a tensor, a list, a file, a folder, or a file of latents

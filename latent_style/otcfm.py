@@ -386,12 +386,14 @@ def translate(run,             # run folder, or a translator
               precision='fp32',   # of the network: 'fp32', 'bf16', or 'auto': what the device is made for
               **kwargs):
     "Translate pictures of any size and aspect: a list of tensors (3,h,w) in [-1,1], or of the files in `out`"
+    painting = {k: kwargs[k] for k in PAINTING if kwargs[k] is not None}
+    check_how(kwargs['strength'], steps, interval, **painting)
     t = translator_of(run, kwargs, precision=precision)
     how = dict(mode=mode, source=source, steps=steps, method=method, guidance=guidance, interval=interval, decay=decay,
                clamp=clamp)
     if mode_for(t, mode) != 'paint':
         return through(t, lambda z: t(z, to, kwargs['strength'], **how), pictures, kwargs, to=to, **how)
-    how |= dict(mode='paint') | {k: kwargs[k] for k in PAINTING if kwargs[k] is not None}
+    how |= dict(mode='paint') | painting
     c = t.codec.channels
     def painted(x): return t(x[:,:c], to, kwargs['strength'], beside=x[:,c:], **how)
     return through(t, painted, pictures, kwargs, to, lambda z, names: t.beside(z, names, kwargs['seed']), **how)

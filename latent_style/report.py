@@ -106,8 +106,9 @@ def report_html(path,     # file to write
 
 # %% ../nbs/workshop/report.ipynb #0000000f
 def short(t): # rows with numbers of very different sizes
-    "The same table with three digits of each number"
-    return Table({k: f'{v:.3g}' if isinstance(v, float) else v for k,v in r.items()} for r in t)
+    "The same table with three digits of each number, and one sign for what is not known"
+    def three(v): return f'{v:.3g}' if v == v else None
+    return Table({k: three(v) if isinstance(v, float) else v for k,v in r.items()} for r in t)
 
 _names = dict(content='content_lpips', clip_content='content_clip', clip_direction='clip_dir', clip_style='clip_style',
               frechet='fid', kid='kid', kid_std='kid_std', artfid='artfid', style_probe='classifier_accuracy',

@@ -173,7 +173,9 @@ def unfinished(items, files, out, made_by, to):
         else: todo.append((source, file))
     replaced = _replaced(record, [file for _,file in todo])
     if there: note(f'{out}: {len(there)} of {len(items)} are there already, made from the same in the same way')
-    if replaced: note(f'{out}: {replaced} results of earlier calls, of other pictures or of another way, are replaced')
+    if replaced == 1: note(f'{out}: 1 result of an earlier call, of another picture or of another way, is replaced')
+    if replaced > 1:
+        note(f'{out}: {replaced} results of earlier calls, of other pictures or of another way, are replaced')
     return todo,there,record
 
 # %% ../nbs/workshop/results.ipynb #c0000031

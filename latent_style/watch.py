@@ -44,8 +44,9 @@ def line_of(points, box, colour):
     return f'<polyline points="{text}" fill="none" stroke="{colour}" vector-effect="non-scaling-stroke"/>'
 
 def panel(rows, keys): # of the log
-    "A figure with the curves of a few keys, the range of their values, the last ones"
-    curves = {k: thinned([(r['step'], r.get(k)) for r in rows if k in r]) for k in keys}
+    "A figure with the curves of a few keys, the range of their values, the last ones; none of what never changes"
+    known = {k: [(r['step'], r.get(k)) for r in rows if k in r] for k in keys}
+    curves = {k: thinned(points) for k,points in known.items() if len(points) < 2 or len({y for _,y in points}) > 1}
     curves = {k: points for k,points in curves.items() if points}
     if not curves: return ''
     every = [p for points in curves.values() for p in points]

@@ -41,6 +41,14 @@ def test_every_run_answers(runs, scene):
     pairs = every_run(runs, scene, 'woodcut', most=64)
     assert [caption for _,caption in pairs] == ['impressionist: impressionist','five: woodcut']
 
+def test_the_verb_speaks_of_no_link_that_it_does_not_open(monkeypatch, capsys):
+    gr = pytest.importorskip('gradio', reason="Gradio is not installed: pip install 'latent_style[app]'")
+    from latent_style.app import app
+    monkeypatch.setattr(gr.Blocks, 'block_thread', lambda self: self.close(verbose=False))
+    app(['demo:impressionist'], port=None, device='cpu')
+    said = capsys.readouterr().out
+    assert 'http://127.0.0.1:' in said and 'Ctrl-C' in said and 'public' not in said and 'share' not in said
+
 # In a browser
 
 @pytest.fixture(scope='module')

@@ -255,7 +255,22 @@ def test_another_target_replaces_nothing(world, run, monkeypatch):
     call(*words, 'photo', '--out', 'translated_photo')
     assert {f.name: f.read_bytes() for f in Path('translated').glob('*.png')} == made
     assert '2 of 2 are there already' in call(*words, 'anime')
+    said = call(*words, 'anime', '--strength', '2', code=2)
+    assert 'strength=2' in said and 'replaced' not in said, said
     assert '2 results of earlier calls' in call(*words, 'anime', '--strength', '.5')
+
+@pytest.mark.parametrize('name, words', [('demo:flow', ['--steps',0]), ('demo:flow', ['--back',2,'--mode','paint']),
+                                         ('demo:five', ['--strength','2']), ('demo:swirl', ['--strength','-1'])])
+def test_numbers_are_checked_before_anything_is_said(world, tmp_path, name, words, monkeypatch):
+    "Of results that the same call in another way would replace"
+    monkeypatch.setenv('LATENT_STYLE_QUICK', 'no')
+    source = world/'pictures/test/photo'
+    asked = ['translate', name, source, '--to', 'swirl', '--out', tmp_path/'out', '--device', 'cpu']
+    call(*asked)
+    made = {f.name: f.read_bytes() for f in (tmp_path/'out').glob('*.png')}
+    said = call(*asked, *words, code=2)
+    assert f'{words[0][2:]}={words[1]}' in said and 'replaced' not in said, said
+    assert {f.name: f.read_bytes() for f in (tmp_path/'out').glob('*.png')} == made
 
 def test_translate_in_process(world, run):
     from PIL import Image

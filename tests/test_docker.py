@@ -65,6 +65,11 @@ def test_pytorch_is_new_enough(target):
     assert needs['torchvision'].specifier.contains(pinned['TORCHVISION'])
     assert set(pinned['EXTRAS'].split(',')) <= {key.split('_')[0] for key in cfg if key.endswith('_requirements')}
     assert pinned == arguments(stages()[TARGETS[0]][1]), 'the two images hold different versions'
+    assert 'onnx' in pinned['EXTRAS'].split(','), 'without it there is no quick translate and no export'
+
+def test_it_is_said_how_a_container_gets_the_cards():
+    readme,comments = (ROOT/'README.md').read_text(encoding='utf-8'),(ROOT/'Dockerfile').read_text(encoding='utf-8')
+    for text in (readme, comments): assert 'docker run --gpus all' in text
 
 def sent():
     "Files of the project that Docker would see, as .dockerignore tells"

@@ -92,6 +92,34 @@ def test_the_cells_run_and_go_on(name, pictures, tmp_path, no_curves, capsys):
     if name != 'pixels': assert (asked['LOCAL']/'latents').is_dir()
     assert '3 steps of 2 samples on cpu, 2 of them done' in capsys.readouterr().out
 
+def looked(folders, tmp_path, **given):
+    "What the cell says that looks at the pictures, and the direction that it has chosen"
+    from latent_style.data import save_picture
+    import torch
+    for k,folder in enumerate(folders):
+        for i in (0,1): save_picture(torch.rand(3, 48, 48)*2-1, tmp_path/'pictures'/folder/f'{k}_{i}.png')
+    names = dict(PICTURES=tmp_path/'pictures', DOMAINS=None, FROM=None, TO=None) | given
+    exec(compile(code('cyclegan')['look'], 'look', 'exec'), names)
+    return names['source'],names['target']
+
+def test_photographs_become_paintings(tmp_path, no_curves, capsys):
+    "The order of the names says nothing: `monet` comes before `photo`"
+    assert looked(['monet','photo','ukiyoe'], tmp_path) == ('photo','monet')
+    assert 'photo becomes monet: FROM and TO' in capsys.readouterr().out
+    assert looked([], tmp_path, FROM='ukiyoe') == ('ukiyoe','monet')
+    assert looked([], tmp_path, TO='ukiyoe') == ('photo','ukiyoe')
+    with pytest.raises(ValueError, match='woodcut .FROM, TO. is none of the folders monet, photo, ukiyoe'):
+        looked([], tmp_path, TO='woodcut')
+    with pytest.raises(ValueError, match='two are needed'): looked([], tmp_path, DOMAINS=['photo'])
+
+@each_method
+def test_folders_and_direction_are_told(name):
+    "In prose too, for those who read no code; and it is the named direction that is taken"
+    cells = {c['id']: ''.join(c['source']) for c in json.loads(file_of(name).read_text(encoding='utf-8'))['cells']}
+    for key in ('head-text','mount-text'): assert '`latent_style/pictures`' in cells[key]
+    for word in ('FROM', 'TO'): assert f'`{word}`' in cells['settings-text'] and f'\n{word} = ' in cells['settings']
+    assert 'to=target' in cells['translate'] and 'files[source][0]' in cells['translate']
+
 def test_an_earlier_output_is_gone_on_with(pictures, tmp_path, no_curves):
     "What Kaggle does: the output of a version is read-only input of the next one"
     asked = settings('otcfm', pictures, tmp_path)

@@ -46,7 +46,8 @@ def losses(folder):
 def test_tensorboard(tracked):
     folder = tracked('tensorboard')
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    place = next((folder/'run').rglob('*tfevents*')).parent
+    place, = {file.parent for file in folder.rglob('*tfevents*')}        # once, under the folder's name
+    assert place == folder/'run'
     kept = EventAccumulator(str(place), size_guidance=dict(images=0)).Reload()
     name,values = losses(folder)
     assert [e.value for e in kept.Scalars(name)] == pytest.approx(values, rel=1e-5)
