@@ -283,7 +283,7 @@ ROLES = dict(encode='pictures to latents', decode='latents to pictures', style='
              style_of='a style from the latent of an example', carry='latents to latents in the manner `domain`')
 SAID = '''# {title}
 
-Translates pictures into: {domains}. {parts} were written by `latent_style export`; latent_style is not needed to use them.
+Translates pictures into: {domains}. The {parts} were written by `latent_style export`; latent_style is not needed to use them.
 
 ## Translate
 
