@@ -62,19 +62,20 @@ def runtime_folder(given=None): # folder, or None
     raise ValueError(f"{given} holds no {', '.join(RUNTIME.values())}: name the folder dist of onnxruntime-web")
 
 # %% ../nbs/workshop/browser.ipynb #0000000a
-def write_graph(t, module, inputs, file):
+def write_graph(t, module, inputs, file, watch=None):
     "A graph with weights in 16 bits; its bytes"
+    if watch: watch(f'{file.parent.name}/{file.name}')
     to_onnx(module, examples(t, inputs), file, t.codec.factor)
     return halved(file, {name for name,_ in module.named_parameters(remove_duplicate=False)}).stat().st_size
 
-def graphs_of(t, name, folder, hide): # translator, name on the page, folder of all graphs, domains that are not offered
+def graphs_of(t, name, folder, hide, watch=None): # translator, name on the page, folder, domains not offered, see below
     "Write the graphs of a run; what the page has to know, and bytes of codec and run"
     codec = getattr(t.codec, 'id', 'none')
     for part in (codec,name): (folder/part).mkdir(parents=True, exist_ok=True)
     both = sum((folder/codec/f'{k}.onnx').stat().st_size if (folder/codec/f'{k}.onnx').exists() else
-               write_graph(t, *graph, folder/codec/f'{k}.onnx') for k,graph in codecs(t).items())
+               write_graph(t, *graph, folder/codec/f'{k}.onnx', watch) for k,graph in codecs(t).items())
     wanted = {k: graph for k,graph in (carries(t) | styles(t)).items() if k[3:] not in hide}
-    own = sum(write_graph(t, *graph, folder/name/f'{k}.onnx') for k,graph in wanted.items())
+    own = sum(write_graph(t, *graph, folder/name/f'{k}.onnx', watch) for k,graph in wanted.items())
     offered = [d for d in t.domains if d not in hide and ('carry' in wanted or f'to_{d}' in wanted)]
     told = dict(folder=name, title=f'{t.title.partition(",")[0]}, {name}', codec=codec, config=described(t, carries(t)),
                 hidden=[d for d in t.domains if d not in offered])
@@ -87,7 +88,8 @@ def export_web(runs,         # run folders or names of runs in the package, one 
                out,          # folder of the page, made anew
                hide=(),      # domains that are not offered
                runtime=None, # folder dist of onnxruntime-web; `None`: see `runtime_folder`
-               card=True):   # offer the graphics card, too
+               card=True,    # offer the graphics card, too
+               watch=None):  # function of the name of each graph, before it is written
     "A page that paints visitors' pictures: a folder for any file server; its files"
     runs,out,ort = [runs] if isinstance(runs, (str,Path)) else list(runs),Path(out),runtime_folder(runtime)
     if out.exists() and any(out.iterdir()): raise ValueError(f'{out} is not empty: give a new folder (out)')
@@ -99,7 +101,8 @@ def export_web(runs,         # run folders or names of runs in the package, one 
     told,first,more = [],0,0
     for run in runs:
         t = load_run(run_folder(run), device='cpu')
-        one,both,own = graphs_of(t, str(run).removeprefix('demo:').strip('/').rpartition('/')[2], out/'graphs', hide)
+        one,both,own = graphs_of(t, str(run).removeprefix('demo:').strip('/').rpartition('/')[2], out/'graphs', hide,
+                                  watch)
         told.append(one)
         first,more = max(first, both+(0 if more else own)),max(more, own)
     save_picture(paint(paint_scenes(5, seed=77), 'photo', 256)[4], out/'sample.png')

@@ -1,10 +1,21 @@
 "The page that paints in a browser, with a real picture, against PyTorch"
-import base64, functools, http.server, io, threading
+import base64, functools, http.server, io, json, shutil, threading
+from contextlib import contextmanager
 import numpy as np
 import pytest
 
 browser = pytest.importorskip('latent_style.browser')
 RUN,SEED = 'demo:impressionist',3
+
+@contextmanager
+def served(folder, watch=lambda path: None):
+    "A plain file server: its address"
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *a): watch(self.path)
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{server.server_port}/'
+    server.shutdown()
 
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
@@ -17,12 +28,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp('web')/'page'
     browser.export_web(RUN, folder, hide=['photo'], runtime=runtime)
     asked = []
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *a): asked.append(self.path)
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f'http://127.0.0.1:{server.server_port}/',asked,folder
-    server.shutdown()
+    with served(folder, asked.append) as url: yield url,asked,folder
 
 @pytest.fixture(scope='module')
 def picture(tmp_path_factory):
@@ -71,7 +77,7 @@ def test_the_page_paints_what_pytorch_paints(chromium, page, picture):
 def test_nothing_leaves_and_nothing_is_too_wide(chromium, page):
     url,_,folder = page
     text = (folder/'index.html').read_text()
-    assert "default-src 'self'" in text and 'http' not in text.replace('http-equiv', '')
+    assert "default-src 'self'" in text and '//' not in text
     for wide in (390, 1100):
         tab = chromium.new_page(viewport=dict(width=wide, height=800))
         tab.goto(url)
@@ -87,4 +93,51 @@ def test_a_text_is_no_picture(chromium, page, tmp_path):
     tab.wait_for_selector('#frame.full')
     tab.set_input_files('#file', str(file))
     tab.wait_for_function('() => document.getElementById("said").textContent.includes("not a picture")')
+    tab.close()
+
+def test_the_last_manner_is_chosen(chromium, page, tmp_path):
+    "A photograph is not made a photograph, whatever is offered first"
+    folder = tmp_path/'page'
+    shutil.copytree(page[2], folder)
+    manifest = json.loads((folder/'graphs/manifest.json').read_text())
+    manifest['runs'][0]['hidden'] = []
+    manifest['runs'].append(manifest['runs'][0] | dict(folder='other'))
+    (folder/'graphs/manifest.json').write_text(json.dumps(manifest))
+    with served(folder) as url:
+        tab = chromium.new_page(viewport=dict(width=1280, height=800))
+        tab.goto(url)
+        tab.wait_for_selector('#frame.full')
+        assert tab.evaluate("document.getElementById('to').value") == '0 impressionist'
+        names = tab.locator('#to option').all_text_contents()
+        assert len(set(names)) == len(names) == 4 and max(map(len, names)) <= 30, names
+        assert tab.evaluate("document.getElementById('frame').getBoundingClientRect().width") > 600
+        tab.close()
+
+def test_what_is_saved_has_a_name_of_its_own(chromium, page, picture):
+    tab = chromium.new_page()
+    tab.goto(page[0])
+    tab.wait_for_selector('#frame.full')
+    tab.set_input_files('#file', str(picture))
+    painted(tab, 1)
+    tab.wait_for_selector('#save:not([hidden])')
+    assert tab.get_attribute('#save', 'download') == 'scene_impressionist.png'
+    tab.close()
+
+def test_no_card_is_offered_where_there_is_none(chromium, page):
+    tab = chromium.new_page()
+    tab.add_init_script("Object.defineProperty(navigator, 'gpu', {value: {requestAdapter: async () => null}})")
+    tab.goto(page[0])
+    tab.wait_for_selector('#frame.full')
+    assert not tab.is_visible('#card')
+    tab.close()
+
+def test_opened_as_a_file_it_says_what_it_wants(chromium, page):
+    tab = chromium.new_page()
+    tab.goto((page[2]/'index.html').as_uri())
+    assert 'python -m http.server' in tab.inner_text('#said')
+    tab.close()
+    tab = chromium.new_page()
+    tab.goto(page[0])
+    tab.wait_for_selector('#frame.full')
+    assert 'http.server' not in tab.inner_text('#said')
     tab.close()

@@ -4,16 +4,29 @@ import {Painter, fromPixels, toPixels} from './painter.js'
 const at = id => document.getElementById(id)
 const say = text => { at('said').textContent = text }
 const mega = n => `${(n/1e6).toFixed(1)} MB`
-const state = {source: null, painters: {}, ort: {}, busy: false, again: false}
+const state = {source: null, name: 'sample', painters: {}, ort: {}, busy: false, again: false}
+
+// A manner by its name; where several runs know it, with its method, or with its run where methods are alike
+function label(domain, i, runs) {
+  const knows = run => run.config.domains.includes(domain) && !run.hidden?.includes(domain)
+  const method = run => run.title.split(',')[0], others = runs.filter((run, j) => j !== i && knows(run))
+  if (!others.length) return domain
+  return `${domain}, ${others.some(run => method(run) === method(runs[i])) ? runs[i].folder : method(runs[i])}`
+}
 
 async function start() {
+  say('')
   const manifest = state.manifest = await (await fetch('graphs/manifest.json')).json()
   manifest.runs.forEach((run, i) => run.config.domains.forEach(domain => {
     if (run.hidden?.includes(domain)) return
-    at('to').add(new Option(manifest.runs.length > 1 ? `${domain} (${run.title})` : domain, `${i} ${domain}`))
+    at('to').add(new Option(label(domain, i, manifest.runs), `${i} ${domain}`))
   }))
+  const first = manifest.runs[0], offered = first.config.domains.filter(domain => !first.hidden?.includes(domain))
+  if (offered.length) at('to').value = `0 ${offered.at(-1)}`          // as `translate`: the last one
   at('load').textContent = `The first picture loads ${mega(manifest.bytes.first)}, another manner up to ${mega(manifest.bytes.more)} more.`
-  if (navigator.gpu && WebAssembly.Suspending && manifest.gpu) {
+  // a browser may know WebGPU and have no card for it
+  const card = manifest.gpu && WebAssembly.Suspending && await navigator.gpu?.requestAdapter().catch(() => null)
+  if (card) {
     at('card').hidden = false
     at('gpu-bytes').textContent = `(loads ${mega(manifest.gpu)} more)`
   }
@@ -48,6 +61,7 @@ async function take(blob, paint = true) {
   try { bitmap = await createImageBitmap(blob, {colorSpaceConversion: 'default', premultiplyAlpha: 'none'}) }
   catch { return say('This is not a picture that the browser can read.') }
   state.blob = blob
+  if (blob.name) state.name = blob.name.replace(/\.[^.]*$/, '')
   const most = Number(at('size').value), shrink = Math.min(1, most/Math.max(bitmap.width, bitmap.height))
   const w = Math.max(40, Math.round(bitmap.width*shrink)), h = Math.max(40, Math.round(bitmap.height*shrink))
   for (const id of ['before','after']) Object.assign(at(id), {width: w, height: h})
@@ -56,7 +70,7 @@ async function take(blob, paint = true) {
   pen.fillRect(0, 0, w, h)
   pen.imageSmoothingQuality = 'high'
   pen.drawImage(bitmap, 0, 0, w, h)
-  at('frame').style.maxWidth = `${Math.round(1.5*w)}px`
+  at('frame').style.maxWidth = `calc(80vh*${(w/h).toFixed(4)})`        // as wide as there is room for, and not too high
   state.source = fromPixels(pen.getImageData(0, 0, w, h))
   at('after').getContext('2d').drawImage(at('before'), 0, 0)
   at('frame').classList.add('full')
@@ -81,7 +95,7 @@ async function work() {
       Object.assign(document.body.dataset, {seconds: spent, painted: Number(document.body.dataset.painted ?? 0)+1})
       at('after').toBlob(blob => {
         URL.revokeObjectURL(at('save').href)
-        Object.assign(at('save'), {href: URL.createObjectURL(blob), hidden: false, download: `${to}.png`})
+        Object.assign(at('save'), {href: URL.createObjectURL(blob), hidden: false, download: `${state.name}_${to}.png`})
       })
     } while (state.again)
   } catch (error) {
