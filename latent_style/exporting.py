@@ -283,13 +283,14 @@ ROLES = dict(encode='pictures to latents', decode='latents to pictures', style='
              style_of='a style from the latent of an example', carry='latents to latents in the manner `domain`')
 SAID = '''# {title}
 
-Translates pictures into: {domains}. The {parts} were written by `latent_style export`; latent_style is not needed to use them.
+Translates pictures into: {domains}. The {parts} were written by `latent_style export`; it is not needed to use them.
 
 ## Translate
 
 {use}
 
-Pictures are read as they are, on white where they are transparent. The same seed gives the same picture as `latent_style translate`.
+Pictures are read as they are, on white where they are transparent. A seed gives the picture that
+`latent_style translate` gives with it.
 
 ## Files
 
@@ -302,6 +303,8 @@ Pictures are read as they are, on white where they are transparent. The same see
 Number of pictures and sides are free. Pictures are numbers from -1 to 1; a `domain` is the place of a name in the list
 `domains` of `config.json`; `strength` goes from 0, the picture as it was, to 1.
 '''
+
+# %% ../nbs/workshop/exporting.ipynb #60000019
 USE_ONNX = '''    pip install numpy "pillow>=10.1" onnxruntime
     python translate.py picture.png --to {to} --out painted
 

@@ -95,9 +95,9 @@ class Painter:
         return (self.run('decode', latent=y) if c['factor'] > 1 else y)[0, :, :h, :w]
 
 # %% ../nbs/workshop/standalone.ipynb #00000011
-OPTIONS = [('to', str, None, 'manner wanted; by default the last'), ('out', pathlib.Path, 'translated', 'folder of results'),
-           ('size', int, None, 'pixels of the shorter side'), ('seed', int, 0, 'of the hand that paints and of the style'),
-           ('strength', float, 1., '0: as it was, 1: all of the way'), ('reference', str, None, 'picture with the style')]
+OPTIONS = [('to', str, None, 'manner; by default the last'), ('out', pathlib.Path, 'translated', 'folder of results'),
+           ('size', int, None, 'pixels of the shorter side'), ('seed', int, 0, 'of the hand and of the style'),
+           ('strength', float, 1., '0: as it was, 1: all the way'), ('reference', str, None, 'example of the style')]
 
 def main(arguments=None, folder=pathlib.Path(__file__).parent if '__file__' in globals() else '.'):
     parser = argparse.ArgumentParser(description='Translate pictures with the graphs beside this file')
@@ -107,7 +107,7 @@ def main(arguments=None, folder=pathlib.Path(__file__).parent if '__file__' in g
     try:
         files = {f: a.out/f'{f.stem}.png' for p in a.pictures for f in (sorted(p.iterdir()) if p.is_dir() else [p])
                  if f == p or f.suffix.lower() in Image.registered_extensions()}
-        if not files or len({*files, *files.values()}) < 2*len(files): raise ValueError('no pictures, or names that clash')
+        if not files or len({*files, *files.values()}) < 2*len(files): raise ValueError('no pictures, or two alike')
         paint = Painter(folder)
         like = read(a.reference, paint.config['side'], square=True)[0] if a.reference else None
         a.out.mkdir(parents=True, exist_ok=True)
