@@ -20,7 +20,7 @@ SIZES = {    # of the environment on Linux, where the default build brings CUDA
     ('cpu', 'dev'): 'less than 2 GB',
     ('default', ''): 'about 6 GB',
     ('default', 'dev'): 'about 6.5 GB',
-    ('none', 'translate'): 'about 220 MB',
+    ('none', 'translate'): 'about 200 MB',
 }
 LEAN = 'numpy pillow safetensors fastcore filelock onnxruntime'.split()      # what graphs of runs need
 
