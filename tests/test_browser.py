@@ -8,7 +8,9 @@ import pytest
 pytestmark = pytest.mark.browser
 WIDE,NARROW = dict(width=1280, height=900),dict(width=390, height=844)
 
-def pages(site): return [f for f in sorted(site.rglob('*.html')) if f.name != '404.html']
+def pages(site):
+    "All but the page of an error, and the one that paints, which is no page of the documentation (see test_web)"
+    return [f for f in sorted(site.rglob('*.html')) if f.name != '404.html' and f.parent.name != 'try']
 
 @contextmanager
 def opened(chromium, address, **options):

@@ -20,7 +20,8 @@ def run(tmp_path):
 
 def row(i):
     clock = dict(samples_per_sec=9., eta_sec=60., time_sec=1., elapsed_total_sec=float(i))
-    return dict(step=i, total_steps=1000, d_loss=1/i, g_adv=.5, cyc=.1, lr_G=1e-3) | clock
+    moving = dict(d_loss=1/i, g_adv=.5+.1/i, cyc=.1-.01/i, lr_G=1e-3*(1-i/1000))
+    return dict(step=i, total_steps=1000) | moving | clock
 
 def test_a_reader_beside_a_writer(run):
     "Every state that is read is one that was written, however the writes are cut"
