@@ -37,6 +37,11 @@ def test_size(nb):
     assert size <= 700_000, f'{size/1000:.0f} KB; smaller pictures or a lower dpi'
 
 @each_notebook
+def test_stored_outputs_name_no_temporary_folder(nb):
+    said = [o for cell in cells(nb) for o in cell.get('outputs', []) if '/tmp/' in json.dumps(o)]
+    assert not said, said[0]
+
+@each_notebook
 def test_begins_with_title_and_promise(nb):
     first = cells(nb)[0]
     text = ''.join(first['source'])

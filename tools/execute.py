@@ -44,6 +44,11 @@ def forget_widgets(nb, cells):
     for cell in cells:
         for output in cell.outputs: output.get('data', {}).pop(WIDGET, None)
 
+def forget_asides(cells):
+    "What hidden cells write beside their output: nobody reads it, and it names folders of that one run"
+    for cell in cells:
+        if cell.source.startswith('#| hide'): cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr']
+
 def store(nb, path):
     "Write the notebook in one move, and clean"
     temporary = path.with_name(f'.{path.name}.tmp')
@@ -66,6 +71,7 @@ def execute(path,          # notebook
     if long: os.environ['LATENT_STYLE_LONG'] = '1'          # the kernel's extension `latent_style.kept` lets them pass
     client.execute()
     if not widgets: forget_widgets(nb, run)
+    forget_asides(run)
     store(nb, path)
 
 def main():
