@@ -162,6 +162,16 @@ def test_folds_and_their_cells(site):
         n = sum('#| code-summary: "A solution' in source(cell) for cell in cells(nb))
         assert text(page(site, nb)).count('<summary>A solution') == n, nb.name
 
+def test_words_on_an_answer_are_folded(site):
+    "Below a solution the next question follows, or a fold: nobody reads the answer before thinking"
+    for nb in NBS:
+        inside = cells(nb)
+        after = [inside[i+1] for i,cell in enumerate(inside[:-1]) if '#| code-summary: "A solution' in source(cell)]
+        words = [source(cell) for cell in after if cell['cell_type'] == 'markdown']
+        assert all(re.match(r'<details>|\*\*\d|#', said) for said in words), nb.name
+        n = sum(said.count('<summary>What it says</summary>') for said in words)
+        assert len(re.findall('<details class="fold"><summary>What it says</summary>', text(page(site, nb)))) == n, nb.name
+
 def test_imports_are_folded(site):
     "No page begins with a list of modules"
     assert sum(article(path).count('<summary>Imports') for path in all_pages(site)) > 20

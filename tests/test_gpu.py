@@ -161,6 +161,7 @@ def test_two_passes_of_a_compiled_discriminator(device):
 def test_a_step_that_does_not_fit(world, tmp_path, device):
     "With less memory than the whole batch takes, the step is repeated in parts, and gives the same losses"
     if device.type != 'cuda': pytest.skip('memory can be rationed on CUDA alone')
+    device = torch.empty(0, device=device).device                             # with its index
     total = torch.cuda.get_device_properties(device).total_memory
     def run(name, **options):
         "The run, and the memory that it took"

@@ -104,7 +104,7 @@ def links(words, here, pages):
 
 def prose(words, here, pages):
     "Markdown as Python's reader wants it"
-    words = links(words, here, pages)
+    words = links(words, here, pages).replace('<details>', '<details class="fold" markdown="1">')
     # A formula of its own stands between blank lines
     return re.sub(r'(?<!\$)\$\$(?!\$)(.+?)\$\$', r'\n\n$$\1$$\n\n', words, flags=re.S)
 
