@@ -10,6 +10,7 @@ __all__ = ['Adversarial', 'families', 'l1', 'at_least_float32', 'lsgan', 'lsgan_
 from collections import namedtuple
 import torch, torch.nn.functional as F
 from .basics import moved, nearest
+from .curvature import quick_curvature
 from .kernels import plain_kernels
 
 # %% ../nbs/02_losses.ipynb #00000006
@@ -70,7 +71,7 @@ def twice(net, x,  # discriminator; real samples (b,...), requires_grad
           *args):  # what `net` takes besides
     "net(x, ...) to be differentiated twice: in full precision, layer by layer, never compiled"
     x = at_least_float32(x)
-    with torch.autocast(x.device.type, enabled=False), plain_kernels(): return net.forward(x, *args)
+    with torch.autocast(x.device.type, enabled=False), plain_kernels(), quick_curvature(x): return net.forward(x, *args)
 
 def r1(logits,     # `twice(D, x)`, any shape, computed with gradients from `x`
        x,          # real samples (b,...), requires_grad

@@ -20,7 +20,7 @@ landscape light
 brushes prints invented
 painted codec
 codec_training
-winograd
+winograd curvature
 kernels
 tiles
 data

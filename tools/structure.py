@@ -12,7 +12,7 @@ from project import notebooks, root
 STOREYS = [
     ('Foundations', 'basics'),
     ('The painted world and a codec for it', 'scenes'),
-    ('Layers that are fast on a CPU', 'winograd'),
+    ('Layers that are fast', 'winograd'),
     ('Pictures and latents, on disk and in memory', 'data'),
     ('Networks', 'models'),
     ('Losses, flows and the engine', 'losses'),
