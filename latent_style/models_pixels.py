@@ -26,7 +26,7 @@ def soft(x):
     return F.avg_pool2d(F.avg_pool2d(x, 2, 1), 2, 1)
 
 def same_wide(conv, x):
-    "conv(x), by the fused function where it is the faster one: wide layers, and those from or to few channels"
+    "conv(x); on a CPU by functions of ours where they are faster: wide layers, and those from or to few channels"
     few = min(conv.weight.shape[:2]) <= 4 and conv.weight.shape[2] == 3
     return same(conv, x) if few or pays(x, conv.weight) else conv(x)
 

@@ -37,7 +37,7 @@ def networks(n_domains,
              sn=True,        # spectral norm in the discriminator
              noise=0,        # channels of its hand: noise beside the latents, to paint with
              padding_mode='zeros', # of the generator; 'reflect': a picture has no dark frame
-             he=False,       # F and E begin with He's normal distribution: styles of size 1 instead of a tenth
+             he=False,       # F and E begin with larger weights, after He et al.: styles far apart from the start
             ):
     "Generator G, mapping network F, style encoder E, discriminator D"
     nets = dict(G=StyledGenerator(c, n_s, width, n_blocks, norm, residual, noise, padding_mode),
