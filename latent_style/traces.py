@@ -43,14 +43,21 @@ def edges(x,         # pictures (b,3,h,w)
     y = F.conv2d(F.pad(y, (k+1,)*4, 'replicate'), (g[...,None]*g[:,:,None]))
     steep = (y[...,2:,1:-1]-y[...,:-2,1:-1]).square()+(y[...,1:-1,2:]-y[...,1:-1,:-2]).square()
     each = steep[:,0].flatten(1)
-    return (each >= each.quantile(1-share, 1, keepdim=True)).view_as(steep[:,0])
+    least = each.quantile(1-share, 1, keepdim=True).clamp(min=1e-7)            # less is rounding, not an edge
+    return (each >= least).view_as(steep[:,0])
 
 def displaced(made,    # results (b,3,h,w)
           source,  # what they were made from
-          within=2., # pixels
+          within=2., # pixels that count as near
           **how):  # see `edges`
-    "How far edges have moved: `px`, median distance in pixels, and `near`, the share within so many; means of pictures"
-    pairs = zip(edges(made, **how), edges(source, **how))
-    far = [torch.from_numpy(distance_transform_edt(~a.cpu().numpy()))[b.cpu()] for a,b in pairs]
+    """How far edges have moved, in the mean of the pictures: the median in pixels, `px`, and the share `near`.
+
+    A result without edges is infinitely far. A source without edges has nothing to move and is left out."""
+    pairs = [(a.cpu(),b.cpu()) for a,b in zip(edges(made, **how), edges(source, **how)) if b.any()]
+    if not pairs: return dict(px=float('nan'), near=float('nan'))
+    def distances(a):
+        if not a.any(): return torch.full(a.shape, torch.inf)
+        return torch.from_numpy(distance_transform_edt(~a.numpy()))
+    far = [distances(a)[b] for a,b in pairs]
     return dict(px=sum(d.median().item() for d in far)/len(far),
                 near=sum((d <= within).double().mean().item() for d in far)/len(far))
