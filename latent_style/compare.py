@@ -296,6 +296,7 @@ def over_seeds(rows, groups): # of methods; dict name -> group
         out += [dict(method=g, metric=c) | _spread([r[c] for r in own]) for c in shared]
     return out
 
+# an option that says nothing about the method: forgotten here, it would keep runs of one method apart
 _not_settings = {'seed','path','device','progress','trackers','sample_every','ckpt_every','log_every','health_every',
                  'keep','prefetch'}
 
