@@ -131,7 +131,7 @@ def check_config(path,          # run folder
         if was != now and not newer: diff.append(f'  {k}: {was!r} in the run, {now!r} now')
     if diff: raise ValueError(f'{path} holds a run with other options:\n' + '\n'.join(diff) +
                               '\nUse the same options to resume it, or another path for a new run. '
-                              f'To begin that with the weights of this one, more steps for example: init={path}')
+                              f'To start a new run from these weights (for more steps, say): init={path}')
     _keep_data(path, old, new)
 
 # %% ../nbs/workshop/run.ipynb #00000019
@@ -195,6 +195,7 @@ def prune(path, keep, top): # run folder; how many of the newest stay; the best 
     stay = there[-max(1,keep):] + ([step_folder(path, top['step'])] if top else [])
     for folder in there:
         if folder not in stay: remove_checkpoint(folder)
+
 def note_missing(learn, key): # of the log
     "A note about a key that the log does not have; whether it was due: an evaluation is waited for where there is one"
     if any(cb.measures for cb in learn.cbs) and not learn.row_due: return False
@@ -266,7 +267,8 @@ class Checkpoint(Callback):
             self.found = dict(step=learn.i, value=learn.row[self.best], key=self.best, sign=self.sign)
     def after_step(self, learn):
         if self.new and not learn.state['bad'].item(): self.prune(learn)   # a finite step came after it: it is good
-        # only here, when the other watchers are through with this step: a run that goes on does not call them again
+        # last, after the other callbacks: a run that goes on at N does not call them for N again, so samples of N
+        # that were not written before this checkpoint would never be
         wanted,self.top,self.found = self.found or due(learn.i, self.every),self.found or self.top,None
         if wanted: self.save(learn)
     def after_fit(self, learn):
