@@ -128,7 +128,7 @@ def _encode_parts(plan, src, work, codec, how, dtype, seed, progress):
         for part,seen in ahead(start, mine):
             if seen:
                 made = _encoded(part, [v.result() for v in seen], codec, dtype, seed)
-                if written: written.result()         # an error there is one here
+                if written: written.result()         # raises here what went wrong while writing
                 written = pen.submit(_write_part, part, *made)
             bar.update(len(part.names))
         if written: written.result()
@@ -233,7 +233,7 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
                   skip_bad=False,      # leave bad pictures out instead of ending with an error
                   sample=False,        # draw from the autoencoder's posterior instead of taking its mean
                   seed=0,              # of these draws
-                  batch=16,            # pictures per part
+                  batch=16,            # pictures per part; another number begins anew, see there
                   dtype=torch.float16, # of the store
                   shard_mb=256,        # largest size of a shard
                   check='time',        # which files have changed? 'time': by size and times; 'hash': read all of them
@@ -246,6 +246,7 @@ def encode_folder(src,                 # one sub-folder of pictures per domain
         raise ValueError(f'{dst} is the folder of the pictures: give another one for their latents')
     crew = team()
     tree,other = crew.from_first(lambda: picture_domains(src, without=[dst]))
+    # the older format's name and a seed that may decide nothing stay in the hash: so parts keep their names
     key = [OLDER, codec.id, getattr(codec,'tile',0), codec.dtype, size, mode, sample, seed, dtype]
     how,draws = dict(size=size, mode=mode, factor=codec.factor),seed if sample else None
     info = dict(codec=codec.spec(), scale=codec.scale, shift=codec.shift, mode=mode, size=size)

@@ -69,7 +69,7 @@ def midpoints(v, x, start, stop, steps): # velocity of (b,c,h,w) and times (b,);
 
 # %% ../nbs/workshop/exporting.ipynb #af5b89f0
 def quarter(n):
-    "A quarter of `n` cells, rounded as `amounts` does, to the even one of two that are as near"
+    "A quarter of `n` cells, rounded half to even, as Python's `round` does"
     whole,rest = n//4,n % 4
     return whole + (rest + whole % 2)//3
 
@@ -130,7 +130,7 @@ class Styling(nn.Module):
         self.net,self.gain = net,gain
     def forward(self, noise, domain): return self.net(self.gain*noise, domain)
 
-class StyleOf(Styling):
+class StyleOf(Styling):        # the same but for the name of the argument, which becomes the name of the graph's input
     def forward(self, latent, domain): return self.net(self.gain*latent, domain)
 
 class Whole(nn.Module):

@@ -168,7 +168,7 @@ def conv_back(g, x, w, need_x=True):
 def norm_back(g, y, s): # s (b,c), float32 at least
     "Gradient before an instance norm that gave `y`, from the gradient `g` after it"
     n,s = y.shape[2]*y.shape[3],s.view(*y.shape[:2],1,1)
-    def mean(t): return (t.sum((2,3), keepdim=True)*s/n).to(g.dtype)
+    def mean(t): return (t.sum((2,3), keepdim=True)*s/n).to(g.dtype)      # times s: the factor before the bracket
     return torch.mul(g, s.to(g.dtype)).sub_(mean(g)).addcmul_(y, mean(g*y), value=-1)
 
 # %% ../nbs/workshop/kernels.ipynb #e1a70002
@@ -230,7 +230,7 @@ class _ConvNorm(torch.autograd.Function):
         return _reflect_back(grad, maps[0], ctx.p, ctx.relu) if need_x else None, None, None, *gws
 
 # %% ../nbs/workshop/kernels.ipynb #0000001f
-def _cast(x):
+def _cast(x):        # an autograd function of ours is not on autocast's lists, so it must ask itself
     "To the autocast type, where autocast is on"
     t = x.device.type
     return x.to(torch.get_autocast_dtype(t)) if torch.is_autocast_enabled(t) else x
@@ -275,6 +275,7 @@ def _shared(t, groups):
 
 def centred(x, groups):
     "`x` (b,h,w,c) less its means, and 1/deviation (b,c)"
+    # `tiles` computes a large picture piece by piece, and gives the means of the whole here
     if has_torch_function_unary(x): return handle_torch_function(centred, (x,), x, groups)
     def mean(v): return _shared(v.flatten(1,2).mean(1), groups)
     d = x - _wide(mean(x))

@@ -39,7 +39,7 @@ def crop_box(w, h,      # of the picture
     x,y = (w-side)/2,(h-side)/2
     if u[0] >= p: return x,y,x+side,y+side
     cw,ch = _piece(side, scale, ratio, *u[1:3])
-    x,y = x+u[0]/p*(side-cw),y+u[3]*(side-ch)
+    x,y = x+u[0]/p*(side-cw),y+u[3]*(side-ch)       # below p, u[0]/p is a uniform number itself
     return x,y,x+cw,y+ch
 
 # %% ../nbs/workshop/pictures.ipynb #0000000b

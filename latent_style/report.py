@@ -19,6 +19,7 @@ from .disk import read_json, write_json
 from .eval import Table
 from .features import without_suffix
 from .matrix import means_of
+from .run import direction
 
 # %% ../nbs/workshop/report.ipynb #00000009
 def _uri(kind, data): return f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
@@ -39,6 +40,8 @@ def image_uri(im): # picture tensor (3,h,w) or (n,3,h,w) in [-1,1], matplotlib f
     return _uri({'.jpg':'jpeg'}.get(suffix, suffix[1:]), Path(im).read_bytes())
 
 # %% ../nbs/workshop/report.ipynb #0000000a
+#| code-fold: true
+#| code-summary: "How the page looks (CSS)"
 _css = '''
 :root{--fg:#23211d;--dim:#77716a;--bg:#faf8f4;--card:#fff;--line:#e4dfd6;--hit:#b5502f}
 @media(prefers-color-scheme:dark){
@@ -128,6 +131,13 @@ def summary_of(rows, # of `compare`
 def folder_name(name): # of a method, such as runs/first
     return name.replace('/', '_')
 
+def _check_folders(names):
+    "No two methods write into one folder"
+    owner = {}
+    for name in names:
+        first = owner.setdefault(folder_name(name), name)
+        if first != name: raise ValueError(f'{first!r} and {name!r} would share a folder: call one something else')
+
 def _clear(path):
     "Remove what an earlier comparison wrote into this folder, so that nothing of it is taken for the new one"
     if not (path/'summary.json').exists(): return
@@ -185,6 +195,7 @@ def save_comparison(res,      # from `compare`
                     direction=None): # such as 'A2B': adds a folder for each method, in the manner of other scripts
     "Write tables, sheets, grid and page"
     path,n = Path(path),len(judge.source)
+    _check_folders(res['pictures'])
     _clear(path)
     path.mkdir(parents=True, exist_ok=True)
     if direction:
@@ -199,12 +210,17 @@ def save_comparison(res,      # from `compare`
     return path
 
 # %% ../nbs/workshop/report.ipynb #00000018
-_cmaps = dict(truth='viridis', style_probe='viridis', content='Greys')     # the rest: less is better
+_neither = ('content','self_similarity')        # doing nothing has none of it, and the truth has some
+
+def _colours(metric):
+    "Brighter where it is better; grey, and darker where there is more, if there is no better end"
+    if metric in _neither: return 'Greys'
+    return 'viridis' if direction(metric) > 0 else 'viridis_r'
 
 def _square(ax, table, domains, title):
     "One metric, sources in rows, targets in columns"
     v = np.array([[np.nan if r[d] is None else r[d] for d in domains] for r in table], dtype=float)
-    ax.imshow(v, cmap=_cmaps.get(title, 'viridis_r'), vmin=0 if title == 'content' else None)
+    ax.imshow(v, cmap=_colours(title), vmin=0 if title in _neither else None)
     box = dict(boxstyle='round,pad=.15', fc='w', ec='none', alpha=.6)
     for i,j in np.argwhere(np.isfinite(v)):
         ax.text(j, i, f'{v[i,j]:.3g}', ha='center', va='center', fontsize=7, bbox=box)

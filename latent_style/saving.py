@@ -44,6 +44,7 @@ def atomic_dir(path):    # folder that appears whole or not at all
     for f in tmp.iterdir():
         with open(f, 'r+b') as opened: os.fsync(opened.fileno())   # a handle for reading will not do everywhere
     _flush_folder(tmp)
+    # between these two lines there is neither: nobody writes over a whole checkpoint (see `write_checkpoint`)
     if path.exists(): shutil.rmtree(path)
     os.replace(tmp, path)
     _flush_folder(path.parent)
@@ -97,7 +98,7 @@ def _folders(path):
     return sorted(there, key=lambda p: int(p.name[5:]))
 
 def checkpoints(path):    # run folder
-    "Whole checkpoints of a run, oldest first (by number, not by name)"
+    "Finished checkpoints of a run, oldest first (by number, not by name); their files are not checked here"
     return [p for p in _folders(path) if (p/'state.json').exists()]
 
 def step_folder(path, step): return run_folder(path)/'ckpt'/f'step_{step:08d}'
@@ -109,9 +110,6 @@ def read_best(path):    # run folder
     except (OSError, ValueError): return {}
     kinds = dict(step=int, value=(int,float), key=str)
     return found if all(isinstance(found.get(k), kind) for k,kind in kinds.items()) else {}
-
-# %% ../nbs/workshop/saving.ipynb #00000013
-#| export
 
 # %% ../nbs/workshop/saving.ipynb #ce36d61a
 FILES = ('weights.safetensors','state.safetensors')    # of a checkpoint
@@ -239,7 +237,7 @@ def _put_away(folder):
     shutil.rmtree(away, ignore_errors=True)
 
 def remove_checkpoint(folder):
-    "What is left of it, should its end or files in use stop this, is no checkpoint"
+    "Remove a checkpoint; if that is interrupted or a file is in use, what is left no longer counts as one"
     try: _put_away(folder)
     except OSError:
         (folder/'state.json').unlink(missing_ok=True)

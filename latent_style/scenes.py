@@ -31,7 +31,7 @@ def scene_keys(n,       # how many
     return _mix(_mix(i & _MASK) ^ _mix((i>>32) + 1) ^ _mix(world))
 
 # %% ../nbs/workshop/scenes.ipynb #0000000b
-@lru_cache(256)
+@lru_cache(256)         # all scenes hash the same positions
 def _count(n, device): return _mix(torch.arange(1, n+1, device=device))
 
 # %% ../nbs/workshop/scenes.ipynb #0000000c
@@ -74,7 +74,7 @@ def noise1(key,  # scene keys
            size, # pixels
            g     # bumps
           ):
-    "Smooth noise over the width: (n,size), about [-1,1]"
+    "Smooth noise over the width: (n,size), mostly in [-1,1], never beyond 1.5"
     return (rand(key, name, g+3)*2-1) @ pixel_spline(size, g, key.device).T * 1.5
 
 # %% ../nbs/workshop/scenes.ipynb #00000017
@@ -83,14 +83,19 @@ def noise2(key,    # scene keys
            gy, gx, # lattice cells over height and width
            wy, wx  # spline weights of the rows (h,gy+3) or (n,h,gy+3), and of the columns (w,gx+3)
          ):
-    "Smooth noise over the plane: (n,h,w), about [-1,1]"
+    "Smooth noise over the plane: (n,h,w), mostly in [-1,1], never beyond 2"
     return wy @ (rand(key, name, gy+3, gx+3)*4-2) @ wx.T
 
 # %% ../nbs/workshop/scenes.ipynb #0000001a
 RANGES = dict(
-    time=(0,1), season=(-.1,1.3), sun_x=(-.25,1.25), sun_h=(0,1), horizon=(.44,.6), peaks=(0,1), hills=(0,1),
-    haze=(.5,1), cover=(0,1), cloud_y=(.1,.7), water=(0,1), shore=(.035,.1), bank=(.2,.36), tilt=(-1,1), village=(0,1),
-    woods=(0,1), conifer=(0,1), frame=(-1,1), flowers=(0,1), furrow=(0,1), roof=(0,1), path=(-1,1), boat=(0,1))
+    time=(0,1), season=(-.1,1.3), sun_x=(-.25,1.25), sun_h=(0,1),   # dawn to dusk; spring to winter; place, height
+    horizon=(.44,.6), peaks=(0,1), hills=(0,1),     # place; heights of the far mountains and of the near hills
+    haze=(.5,1), cover=(0,1), cloud_y=(.1,.7),      # before what is far; how many clouds; their height in the sky
+    water=(0,1), shore=(.035,.1),                   # is there any; how far below the horizon it begins
+    bank=(.2,.36), tilt=(-1,1),                     # how far below the shore the near grass begins; its slope
+    village=(0,1), woods=(0,1), conifer=(0,1),      # how many houses, trees; share of firs
+    frame=(-1,1), flowers=(0,1), furrow=(0,1),      # large tree left, none, or right; in the grass; in the field
+    roof=(0,1), path=(-1,1), boat=(0,1))            # colour; where it leads; is there one on the water
 
 # %% ../nbs/workshop/scenes.ipynb #0000001b
 @dataclass

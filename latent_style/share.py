@@ -58,7 +58,8 @@ def heading(found): # what `evaluate` has written
     title = ' to '.join(ways) if len(ways) == 2 else found.get('title', 'Measured')
     runs = {k: str(v).rpartition('/')[2] for k,v in about.get('runs', {}).items()}
     judged = ', '.join(v if v.partition(', ')[0] == k else f'{k} is {v}' for k,v in runs.items())
-    return f'**{title}**' + f' ({judged})'*bool(judged)
+    if judged: return f'**{title}** ({judged})'
+    return f'**{title}**'
 
 def measured(folder): # of `evaluate` or `evaluate_all`
     "Pairs (what it is, Markdown) for a card"
@@ -96,7 +97,8 @@ def seen(config, # of a run
 def caption(config, files):
     "What can be said of the pictures on a sheet"
     whose = sorted({file.parent.name for file in files})
-    text,n = 'Pictures' + f' of {", ".join(whose)}'*all(whose),seen(config, files)
+    text,n = 'Pictures',seen(config, files)
+    if all(whose): text += f' of {", ".join(whose)}'
     if n is not None: text += f', {n} of {len(files)} from its training' if n else ', none of the files of its training'
     return f'{text}, and what becomes of them'
 
@@ -172,7 +174,8 @@ def written_space(out, page, repo, title, licence):
     "The page; without a name on the hub the run, card and all, lies beside it"
     write_space(page, f'{PREFIX}{repo}' if repo else 'run', title, licence)
     if not repo: shutil.copytree(out, page/'run')
-    print(f'{page}: a page for the hub (Space). Here it runs with: cd {page} && python app.py')
+    after = ', once the run is on the hub' if repo else ''
+    print(f'{page}: a page for the hub (Space). Here it runs with: cd {page} && python app.py{after}')
 
 # %% ../nbs/workshop/share.ipynb #00000014
 def share(run,                 # run folder
