@@ -280,7 +280,7 @@ class IsoNext(nn.Module):
                  gamma=1e-6,      # first value of every block's factor
                 ):
         super().__init__()
-        self.n_styles = self.null = n_styles
+        self.n_styles = self.null = n_styles             # `null`: the number of the label "no style"
         self.input_proj = nn.Conv2d(c, dim, 3, padding=1)
         self.time_embed,self.style_embed = TimeEmbedding(n_s, time_scale),StyleTable(n_styles, n_s, null)
         self.cond_fusion = nn.Sequential(nn.Linear(2*n_s, 2*n_s), nn.GELU(), nn.Linear(2*n_s, n_s))

@@ -68,7 +68,7 @@ def batches(store,      # latents of all domains
             gain=1.,    # networks see `gain` x the codec's latents
             n_z=16,
             noise=0,    # channels of noise of the generator
-            targets=None): # see `aimed_plan`
+            targets=None): # how many target domains a step has; `None`: every row draws its own
     "The function that gives the learner its batch: contents, references, their domains, two noises of styles; hands"
     whole = len({s for d in store for s in d.shapes}) == 1
     size = tuple(min(d.shape[k] for d in store) for k in (1,2))      # latents of several sizes: crops of the common one
