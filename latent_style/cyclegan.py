@@ -55,8 +55,8 @@ def g_loss(n,     # networks: n.G, n.F, n.D_A, n.D_B
            texture=None, # function (fake_a, fake_b) -> texture term
           ):
     "Loss of both generators, its terms, and the fakes (Zhu et al. 2017: the full objective, with the identity term)"
-    to,back,own = zip(*(e.chunk(3, 1) for e in noise)) if noise else [()]*3   # of the translation, the way back, ...
-    hand = lambda e, i: e[i:i+1]                                               # ... one's own domain; for a, for b
+    to,back,own = zip(*(e.chunk(3, 1) for e in noise)) if noise else [()]*3   # each: (that of a, that of b), or ()
+    hand = lambda e, i: e[i:i+1]           # 0: of a, 1: of b; a tuple of one or, without noise, of none, to be unpacked
     if w.id:
         fake_b,id_b = _both(n.G, a, b, *hand(to, 0), *hand(own, 1))
         fake_a,id_a = _both(n.F, b, a, *hand(to, 1), *hand(own, 0))

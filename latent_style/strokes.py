@@ -48,6 +48,9 @@ def wanted(r, # answers (n,m) of a crowd
     curve = q[:,((torch.arange(r.shape[1], device=q.device)+.5)*(q.shape[1]/r.shape[1])).long()]
     return torch.empty_like(r).scatter_(1, _order(r), curve.to(r))
 
+# %% ../nbs/02b_strokes.ipynb #b2fd0a71
+#| code-fold: true
+#| code-summary: "Several domains in one batch"
 def wanted_of(answers, # of a crowd of several domains (n,m)
               curves,  # quantiles (d,n,k) of all domains
               y):      # domain of each answer (m,); `d`: of none, left out

@@ -20,12 +20,12 @@ def corner(x, top=96, left=80): # picture (3,256,256)
     return torch.nn.functional.pad(wide, (32,32,32,32), value=1.)
 
 def demo():
-    "Photographs, their translations and the truth; at the right pieces of the first ones, pixel by pixel"
+    "Photographs, their translations and the truth; at the right a piece of each, enlarged"
     scenes = paint_scenes(5, seed=0)
     x,truth = (paint(scenes, d, 256) for d in ('photo','impressionist'))
     made = torch.stack(translate('demo:impressionist', x, 'impressionist', progress=False))
     rows = [[*v[1:4], *(corner(p) for p in v[1:4])] for v in (x,made,truth)]
-    titles = ['']*3 + ['pixel by pixel']*3
+    titles = ['']*3 + ['a piece, enlarged']*3
     show_grid(rows, rows=['photo','as impressionist','truth'], titles=titles, size=2.2, save=IMAGES/'demo.jpg')
 
 def font(size):
