@@ -283,7 +283,7 @@ def crowd_of_features(measure,             # `Responses` or `Correlations`
     error = 1.96*((apart-real)/way).std().item()
     if way <= max(1.96*(start-real).std(), 1e-6*real.mean()):       # below that it is chance, or rounding
         return dict(crowd=math.nan, lo=math.nan, hi=math.nan, p=p)
-    score = 1-((apart-real).mean()/way).item()
+    score = ((start-apart).mean()/way).item()              # 0, not nearly 0, for the sources themselves
     return dict(crowd=score, lo=score-error, hi=score+error, p=p)
 
 def crowd_texture(made,   # translated pictures (n,3,h,w) in [-1,1]
