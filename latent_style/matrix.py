@@ -92,7 +92,7 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
                            sources={d: g.x for d,g in hung.items()}, about=about)
 
 def means_of(squares): # of `matrix`
-    "Mean over all pairs of every row; intervals of single pairs are left out"
+    "Mean of each number over the pairs that have it; `pairs` are all of a row. Intervals of single pairs are left out"
     skip = no_means | {'source','target'}
     def mean(name, c):
         v = [r[c] for r in squares.rows if r['row'] == name and r.get(c) is not None and r[c] == r[c]]
