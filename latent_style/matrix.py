@@ -35,7 +35,7 @@ def _confusion(hung, made, features, truths): # galleries; features of translati
     def share(votes): return {d: (votes == j).double().mean().item() for j,d in enumerate(hung)}
     for (a,b),f in made.items(): said.setdefault(b, []).append(probe(f, folds[a]))
     real = [dict(pictures=f'real {d}', **share(probe(v, folds[d]))) for d,v in feats.items()]
-    return Table(real + [dict(pictures=f'translated to {b}', **share(torch.cat(v))) for b,v in said.items()])
+    return Table(real + [dict(pictures=f'translated to {d}', **share(torch.cat(said[d]))) for d in hung if d in said])
 
 def _squares(rows, domains):
     "Dict metric -> table of sources and targets"
