@@ -100,7 +100,7 @@ def _domains_in(folder):
     return {d.name: d for d in domain_folders(folder)}
 
 # %% ../nbs/workshop/judge.ipynb #f2ac9449
-LEGEND = dict(        # column -> which is better, what it is
+LEGEND = dict(        # column -> which is better (neither: whoever does nothing has the best), what it is
     kid=('less', 'distance of the results, as a crowd, from real target pictures (kid_lo to kid_hi: 95 % of it)'),
     frechet=('less', 'another distance of the two crowds; for tables of as many pictures'),
     fid=('less', 'Fréchet distance of the results, as a crowd, from real target pictures'),
@@ -109,10 +109,10 @@ LEGEND = dict(        # column -> which is better, what it is
     recall=('more', 'share of the real target pictures that lie among results'),
     density=('more', 'how many real target pictures lie around a result, 1 for real ones'),
     coverage=('more', 'share of the real target pictures with a result near them'),
-    content=('less', 'distance of a result from its source: content that was lost, and style that was to change'),
-    content_codec=('less', 'the same from the source after a round trip through the codec'),
-    ssim=('more', 'likeness of a result and its source; 1: equal'),
-    self_similarity=('less', 'how far the inner structure of a result is from that of its source'),
+    content=('neither', 'distance of a result from its source: content that was lost, and style that was to change'),
+    content_codec=('neither', 'the same from the source after a round trip through the codec'),
+    ssim=('neither', 'likeness of a result and its source; 1: equal'),
+    self_similarity=('neither', 'how far the inner structure of a result is from that of its source'),
     style_probe=('more', 'share of the results that a classifier takes for the target domain'),
     artfid=('less', '(1 + content) x (1 + frechet)'),
     truth=('more', '0: as wrong as the untouched source, 1: right up to the codec (truth_lo to truth_hi: 95 %)'),
@@ -124,7 +124,7 @@ LEGEND = dict(        # column -> which is better, what it is
     crowd=('more', 'strokes of the results, as a crowd: 0 those of the sources, 1 those of other real target pictures'),
     crowd_ps=('more', 'the same, by which edges come together (crowd_ps_lo to crowd_ps_hi: 95 %)'),
     crowd_ps_p=('more', 'share of random mixtures of results and real pictures that are told apart as well'),
-    clip_content=('more', 'likeness of a result and its source to CLIP'),
+    clip_content=('neither', 'likeness of a result and its source to CLIP'),
     clip_style=('more', 'likeness of a result and the target domain to CLIP'),
     clip_direction=('more', 'does CLIP see it move from the source domain towards the target domain?'),
     diversity=('more', 'mean distance of several answers to one source'),
@@ -140,9 +140,10 @@ def legend(*tables):
     "What the columns and the yardsticks of some tables are, and in which direction they are better"
     columns = dict.fromkeys(c for t in tables for r in t for c in r)
     rows = {str(r.get('row')).partition(' [')[0] for t in tables for r in t}
-    lines = [f'  {c:16} {better:5} {what}' for c,(better,what) in LEGEND.items() if c in columns]
-    lines += [f'  {name:16} row:  {what}' for name,what in YARDSTICKS.items() if name in rows]
-    return '\n'.join(['more or less is better:', *lines])
+    lines = [f'  {c:16} {better:7} {what}' for c,(better,what) in LEGEND.items() if c in columns]
+    lines += [f'  {name:16} row:    {what}' for name,what in YARDSTICKS.items() if name in rows]
+    neither = ' (neither: the untouched source has the best of it)'*any(' neither ' in line for line in lines)
+    return '\n'.join([f'more or less is better{neither}:', *lines])
 
 # %% ../nbs/workshop/judge.ipynb #00000012
 def _judge(translators, to, source, target, spare, truth, n, nets, size, cache, seed, notes):

@@ -35,7 +35,7 @@ def _confusion(hung, made, features, truths): # galleries; features of translati
     def share(votes): return {d: (votes == j).double().mean().item() for j,d in enumerate(hung)}
     for (a,b),f in made.items(): said.setdefault(b, []).append(probe(f, folds[a]))
     real = [dict(pictures=f'real {d}', **share(probe(v, folds[d]))) for d,v in feats.items()]
-    return Table(real + [dict(pictures=f'translated to {b}', **share(torch.cat(v))) for b,v in said.items()])
+    return Table(real + [dict(pictures=f'translated to {d}', **share(torch.cat(said[d]))) for d in hung if d in said])
 
 def _squares(rows, domains):
     "Dict metric -> table of sources and targets"
@@ -92,7 +92,7 @@ def matrix(translate,   # function (pictures (b,3,h,w), source, target) -> pictu
                            sources={d: g.x for d,g in hung.items()}, about=about)
 
 def means_of(squares): # of `matrix`
-    "Mean over all pairs of every row; intervals of single pairs are left out"
+    "Mean of each number over the pairs that have it; `pairs` are all of a row. Intervals of single pairs are left out"
     skip = no_means | {'source','target'}
     def mean(name, c):
         v = [r[c] for r in squares.rows if r['row'] == name and r.get(c) is not None and r[c] == r[c]]

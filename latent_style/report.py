@@ -210,17 +210,14 @@ def save_comparison(res,      # from `compare`
     return path
 
 # %% ../nbs/workshop/report.ipynb #00000018
-_neither = ('content','self_similarity')        # doing nothing has none of it, and the truth has some
-
 def _colours(metric):
     "Brighter where it is better; grey, and darker where there is more, if there is no better end"
-    if metric in _neither: return 'Greys'
-    return 'viridis' if direction(metric) > 0 else 'viridis_r'
+    return {1: 'viridis', -1: 'viridis_r', 0: 'Greys'}[direction(metric)]
 
 def _square(ax, table, domains, title):
     "One metric, sources in rows, targets in columns"
     v = np.array([[np.nan if r[d] is None else r[d] for d in domains] for r in table], dtype=float)
-    ax.imshow(v, cmap=_colours(title), vmin=0 if title in _neither else None)
+    ax.imshow(v, cmap=_colours(title), vmin=None if direction(title) else 0)
     box = dict(boxstyle='round,pad=.15', fc='w', ec='none', alpha=.6)
     for i,j in np.argwhere(np.isfinite(v)):
         ax.text(j, i, f'{v[i,j]:.3g}', ha='center', va='center', fontsize=7, bbox=box)

@@ -198,7 +198,8 @@ def _between(made, floor, identity, drawn):
     "Score and interval from distances (n,scales), or NaN where the yardsticks lie too close"
     made,floor,identity = (v.mean(1).cpu().double() for v in (made,floor,identity))
     way = (identity-floor)[drawn].mean(1)
-    if (identity-floor).mean() < 3*1.96*way.std(): return dict(score=math.nan, lo=math.nan, hi=math.nan)
+    if (identity-floor).mean() <= max(3*1.96*way.std(), 1e-6*identity.mean()):
+        return dict(score=math.nan, lo=math.nan, hi=math.nan)
     boot = 1-(made-floor)[drawn].mean(1)/way
     lo,hi = boot.quantile(torch.tensor([.025,.975], dtype=boot.dtype)).tolist()
     return dict(score=1-((made-floor).mean()/(identity-floor).mean()).item(), lo=lo, hi=hi)
@@ -280,8 +281,9 @@ def crowd_of_features(measure,             # `Responses` or `Correlations`
     way = start.mean()-real.mean()
     p = _told_apart(measure, made, target, spread, draws, torch.Generator().manual_seed(seed+1))
     error = 1.96*((apart-real)/way).std().item()
-    if way < 1.96*(start-real).std(): return dict(crowd=math.nan, lo=math.nan, hi=math.nan, p=p)
-    score = 1-((apart-real).mean()/way).item()
+    if way <= max(1.96*(start-real).std(), 1e-6*real.mean()):       # below that it is chance, or rounding
+        return dict(crowd=math.nan, lo=math.nan, hi=math.nan, p=p)
+    score = ((start-apart).mean()/way).item()              # 0, not nearly 0, for the sources themselves
     return dict(crowd=score, lo=score-error, hi=score+error, p=p)
 
 def crowd_texture(made,   # translated pictures (n,3,h,w) in [-1,1]
