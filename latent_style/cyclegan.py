@@ -319,8 +319,6 @@ class CycleTranslator(BaseTranslator):
         share = strokes(beside[:,-1:], strength) if self.noise else strength
         return z + share*(net(self.gain*z, *noise)/self.gain - z)
 
-# %% ../nbs/03_cyclegan.ipynb #0000002f
-#| code-fold: true
 @takes(translating)
 def translate(run,             # run folder, or a translator
               pictures,        # a picture, a tensor, a list, a file, a folder, or a file of latents
